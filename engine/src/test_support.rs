@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::ledger::{Changes, Command, IdempotencyKey, NewStock, OrderRow, ProductRow};
 use crate::model::{
     Currency, HoldId, Money, Order, OrderId, OrderLine, OrderLines, OrderStatus,
-    PaymentDisposition, PaymentToken, Product, ProductId, Timestamp, Token, TokenSeed,
+    PaymentDisposition, Product, ProductId, Timestamp, Token, TokenSeed,
 };
 use crate::store::{Batch, ReadSet, Store, StoreOptions};
 
@@ -122,7 +122,7 @@ pub(crate) fn adjustment(
     product_id: ProductId,
     delta: i64,
     version: Option<u64>,
-    key: Option<IdempotencyKey>,
+    key: Option<Box<IdempotencyKey>>,
 ) -> Command {
     let (sku, stock, reason) = (None, NewStock::By(delta), "".into());
     Command::Adjust { product_id, sku, stock, reason, version, key }

@@ -457,7 +457,8 @@ typedef struct {
     // The cart's id: the smallest id of its holds.
     uint64_t id;
     // An unguessable token that authorizes using the cart and each of its
-    // holds, NUL-terminated.
+    // holds, NUL-terminated. Only the call that makes the cart shows it:
+    // elsewhere it is empty.
     char token[40];
 } stockade_cart;
 
@@ -522,7 +523,8 @@ typedef struct {
     int64_t expires_at_us;
     // When it was created, in microseconds since 1970 in UTC.
     int64_t created_at_us;
-    // An unguessable token that authorizes using the hold, NUL-terminated.
+    // An unguessable token that authorizes using the hold, NUL-terminated. Only the
+    // call that makes the hold shows it: elsewhere it is empty.
     char token[40];
     // The order that a converted hold became, if the hold was read; else 0.
     uint64_t order_id;
@@ -803,7 +805,8 @@ typedef struct {
     // When it last changed, in microseconds since 1970 in UTC.
     int64_t updated_at_us;
     // The token by which the payment provider names this order,
-    // NUL-terminated.
+    // NUL-terminated. Only the call that makes the order shows it: elsewhere
+    // it is empty.
     char payment_token[64];
     // The amount to pay in minor units of the currency, frozen when the order
     // was created.
@@ -1634,7 +1637,7 @@ stockade_code stockade_engine_holds(const stockade_engine *engine,
 // Returns the number of holds on the page; 0 for NULL.
 size_t stockade_hold_page_count(const stockade_hold_page *page);
 
-// Reads a hold of the page, counted from 0. Its token is empty: lists show none.
+// Reads a hold of the page, counted from 0.
 //
 // Errors: invalid_argument if the index is out of range.
 stockade_code stockade_hold_page_get(const stockade_hold_page *page,
@@ -1660,8 +1663,8 @@ stockade_code stockade_engine_orders(const stockade_engine *engine,
 // Returns the number of orders on the page; 0 for NULL.
 size_t stockade_order_page_count(const stockade_order_page *page);
 
-// Reads an order of the page, counted from 0. Its payment token is empty: lists
-// show none. `lines` may be NULL; it gets the order's lines, which the caller frees.
+// Reads an order of the page, counted from 0. `lines` may be NULL; it gets the
+// order's lines, which the caller frees.
 //
 // Errors: invalid_argument if the index is out of range.
 stockade_code stockade_order_page_get(const stockade_order_page *page,

@@ -239,7 +239,7 @@ mod tests {
         let (ttl, customer) = (Duration::from_secs(1), customer.map(Into::into));
         let key = fresh.map(|is_fresh| {
             let key = format!("of {product}");
-            IdempotencyKey { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh }
+            Box::new(IdempotencyKey { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh })
         });
         Command::Hold { hold: line(product, quantity), ttl, customer, metadata: None, key }
     }

@@ -207,7 +207,7 @@ fn hold() -> Box<PendingRequest> {
 fn created(outcomes: &[RequestOutcome]) -> Vec<Hold> {
     let hold = |outcome: &RequestOutcome| match outcome {
         RequestOutcome::Respond(_, Ok(CommandResponse { answer: Answer::Hold(hold), .. })) => {
-            hold.clone()
+            Hold::clone(hold)
         }
         _ => panic!("one was not created"),
     };

@@ -365,7 +365,12 @@ mod tests {
     fn stop_speculating_reads_every_key() {
         let key = || {
             let (key, fingerprint) = ("k".to_owned(), [0; 32]);
-            Some(IdempotencyKey { key, fingerprint, keeps_refusals: false, is_fresh: true })
+            Some(Box::new(IdempotencyKey {
+                key,
+                fingerprint,
+                keeps_refusals: false,
+                is_fresh: true,
+            }))
         };
         let (id, token, product_id) = (HoldId(1), Token(1), ProductId(1));
         let hold = NewHold { id, token, product_id, sku: None, quantity: 1, least: 1 };

@@ -11,9 +11,9 @@ use crate::model::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    Hold(Hold),
+    /// Boxed, as orders and products are: an answer is moved from queue to queue.
+    Hold(Box<Hold>),
     Cart(Cart),
-    /// Boxed, as products are: they are much larger than the others.
     Order(Box<Order>),
     Payment(PaymentStatus),
     Product(Box<Product>),

@@ -122,7 +122,7 @@ pub(crate) enum Command {
         ttl: Duration,
         customer: Option<Arc<str>>,
         metadata: Option<Metadata>,
-        key: Option<IdempotencyKey>,
+        key: Option<Box<IdempotencyKey>>,
     },
     /// Lines by ascending product, each product once.
     Cart {
@@ -133,7 +133,7 @@ pub(crate) enum Command {
         customer: Option<Arc<str>>,
         /// Of each of the holds.
         metadata: Option<Metadata>,
-        key: Option<IdempotencyKey>,
+        key: Option<Box<IdempotencyKey>>,
     },
     Release {
         hold_id: HoldId,
@@ -148,7 +148,7 @@ pub(crate) enum Command {
         hold_id: HoldId,
         quantity: u32,
         token: Option<Token>,
-        key: Option<IdempotencyKey>,
+        key: Option<Box<IdempotencyKey>>,
     },
     /// Releases the active ones of a cart's holds, which ascend by id.
     ReleaseCart {
@@ -170,7 +170,7 @@ pub(crate) enum Command {
         holds: SmallVec<[OrderedHold; 1]>,
         /// `None` for an order that is all default.
         terms: Option<Box<OrderTerms>>,
-        key: Option<IdempotencyKey>,
+        key: Option<Box<IdempotencyKey>>,
     },
     ExtendOrder {
         order_id: OrderId,
@@ -183,12 +183,12 @@ pub(crate) enum Command {
     Refund {
         order_id: OrderId,
         refund: Box<Refund>,
-        key: Option<IdempotencyKey>,
+        key: Option<Box<IdempotencyKey>>,
     },
     Restock {
         order_id: OrderId,
         lines: Vec<LineUnits>,
-        key: Option<IdempotencyKey>,
+        key: Option<Box<IdempotencyKey>>,
     },
     /// Ties a provider's name of a payment to an order.
     SetPaymentReference {
@@ -216,12 +216,12 @@ pub(crate) enum Command {
         reason: Arc<str>,
         /// The version that the product must have (optimistic concurrency).
         version: Option<u64>,
-        key: Option<IdempotencyKey>,
+        key: Option<Box<IdempotencyKey>>,
     },
     /// Makes a product or changes it.
     WriteProduct {
         product: Box<ProductCommand>,
-        key: Option<IdempotencyKey>,
+        key: Option<Box<IdempotencyKey>>,
     },
     /// Reclaims what is due of one product.
     Reclaim {
@@ -240,7 +240,7 @@ impl Command {
             | Self::Refund { key, .. }
             | Self::Restock { key, .. }
             | Self::WriteProduct { key, .. }
-            | Self::Adjust { key, .. } => key.as_ref(),
+            | Self::Adjust { key, .. } => key.as_deref(),
             _ => None,
         }
     }

@@ -45,21 +45,21 @@ impl BatchState<'_> {
     fn dispatch(&mut self, command: &Command) -> Decision {
         match command {
             Command::Hold { hold, ttl, customer, metadata, key } => {
-                self.with_idempotency_key(key.as_ref(), |batch| {
+                self.with_idempotency_key(key.as_deref(), |batch| {
                     batch.check_lines(std::slice::from_ref(hold), customer.as_ref())?;
                     let terms = HoldTerms::new(*ttl, customer.as_ref(), metadata.as_ref());
-                    Ok(Answer::Hold(batch.create_hold(hold, terms)))
+                    Ok(Answer::Hold(Box::new(batch.create_hold(hold, terms))))
                 })
             }
             Command::Cart { lines, token, ttl, customer, metadata, key } => self
-                .with_idempotency_key(key.as_ref(), |batch| {
+                .with_idempotency_key(key.as_deref(), |batch| {
                     let terms = HoldTerms::new(*ttl, customer.as_ref(), metadata.as_ref());
                     batch.create_cart(lines, *token, terms)
                 }),
             Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
             Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
             Command::ChangeQuantity { hold_id, quantity, key, .. } => self
-                .with_idempotency_key(key.as_ref(), |batch| {
+                .with_idempotency_key(key.as_deref(), |batch| {
                     batch.change_quantity(*hold_id, *quantity)
                 }),
             Command::ReleaseCart { cart_id, holds, .. } => {
@@ -69,7 +69,7 @@ impl BatchState<'_> {
                 decision(self.extend_cart(*cart_id, holds, *ttl))
             }
             Command::Order { order_id, secret, holds, terms, key } => {
-                self.with_idempotency_key(key.as_ref(), |batch| {
+                self.with_idempotency_key(key.as_deref(), |batch| {
                     let plain = OrderTerms::default();
                     batch.order(*order_id, *secret, holds, terms.as_deref().unwrap_or(&plain))
                 })
@@ -80,10 +80,10 @@ impl BatchState<'_> {
                 decision(self.set_payment_reference(*order_id, reference))
             }
             Command::Refund { order_id, refund, key, .. } => {
-                self.with_idempotency_key(key.as_ref(), |batch| batch.refund(*order_id, refund))
+                self.with_idempotency_key(key.as_deref(), |batch| batch.refund(*order_id, refund))
             }
             Command::Restock { order_id, lines, key } => {
-                self.with_idempotency_key(key.as_ref(), |batch| batch.restock(*order_id, lines))
+                self.with_idempotency_key(key.as_deref(), |batch| batch.restock(*order_id, lines))
             }
             Command::Payment { key, fingerprint, order_id, is_named, secret, outcome, terms } => {
                 let terms = terms.as_deref();
@@ -91,11 +91,11 @@ impl BatchState<'_> {
                 self.payment(row, *is_named)
             }
             Command::Adjust { product_id, sku, stock, reason, version, key } => self
-                .with_idempotency_key(key.as_ref(), |batch| {
+                .with_idempotency_key(key.as_deref(), |batch| {
                     batch.adjust(*product_id, sku.as_deref(), *stock, reason, *version)
                 }),
             Command::WriteProduct { product, key } => {
-                self.with_idempotency_key(key.as_ref(), |batch| batch.write_product(product))
+                self.with_idempotency_key(key.as_deref(), |batch| batch.write_product(product))
             }
             Command::Reclaim { product_id } => {
                 if let Some(products) = self.products_of_due_orders(*product_id) {

@@ -209,8 +209,7 @@ impl BatchState<'_> {
     /// its token.
     pub(super) fn answer_hold(&self, hold: Hold) -> Answer {
         let sku = self.sku_of(hold.product_id);
-        let hold = Hold { sku, token: None, ..hold };
-        Answer::Hold(hold)
+        Answer::Hold(Box::new(Hold { sku, token: None, ..hold }))
     }
 
     pub(super) fn sku_of(&self, id: ProductId) -> Option<String> {

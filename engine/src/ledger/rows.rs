@@ -40,7 +40,8 @@ pub(crate) struct OrderRow {
     pub is_closed: bool,
     /// Whether an attempt to pay it has failed.
     pub has_failed_attempt: bool,
-    /// The provider's name of the payment that paid it, if the event told.
+    /// The provider's name of the payment that paid it, or whose money came too late, if
+    /// the event told.
     pub paid_by: Option<String>,
     /// When it was paid.
     pub paid_at: Option<Timestamp>,

@@ -219,7 +219,7 @@ fn adjust_stores_its_answer_under_its_key() {
     let adjust = |delta, fingerprint: u8| {
         let (key, fingerprint) = ("k".to_owned(), [fingerprint; 32]);
         let key = IdempotencyKey { key, fingerprint, keeps_refusals: true, is_fresh: false };
-        adjustment(PRODUCT, delta, None, Some(key))
+        adjustment(PRODUCT, delta, None, Some(Box::new(key)))
     };
     let commands = [adjust(2, 1), adjust(2, 1), adjust(3, 2)];
     let (decisions, changes) = decide(&POLICY, rows(5, None), &commands, NOW);

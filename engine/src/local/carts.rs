@@ -20,7 +20,7 @@ impl LocalBackend {
     ) -> Result<Replayable<Hold>> {
         let command = commands::change_quantity(&self.services.config, &request, retry)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        replayable!(self.submit(command, [lane]).await?, Hold)
+        replayable!(self.submit(command, [lane]).await?, boxed Hold)
     }
 
     pub async fn cart(&self, id: CartId) -> Result<Cart> {

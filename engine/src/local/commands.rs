@@ -334,7 +334,7 @@ pub(super) fn keyed(
     retry: Option<Retry>,
     parts: &[u64],
     text: Option<&str>,
-) -> Result<Option<IdempotencyKey>> {
+) -> Result<Option<Box<IdempotencyKey>>> {
     let (key, keeps_refusals, is_fresh) = match (key, retry) {
         (Some(key), _) => (checked_key(key)?.to_owned(), true, false),
         // A caller's key has no control character, so none can be mistaken
@@ -354,7 +354,7 @@ pub(super) fn keyed(
         hash.update(text.as_bytes());
     }
     let fingerprint = hash.finalize().into();
-    Ok(Some(IdempotencyKey { key, fingerprint, keeps_refusals, is_fresh }))
+    Ok(Some(Box::new(IdempotencyKey { key, fingerprint, keeps_refusals, is_fresh })))
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

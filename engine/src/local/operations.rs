@@ -29,8 +29,13 @@ const EVENTS_MAX: u32 = 10_000;
 /// transactions' worth, and an eighth of the queue's default limit.
 const WAVE_MAX: usize = 8_192;
 
-/// Takes the answer of the variant that the command has.
+/// Takes the answer of the variant that the command has, out of its box if it is
+/// `boxed`.
 macro_rules! replayable {
+    ($done:expr, boxed $Variant:ident) => {
+        $crate::local::operations::replayable!($done, $Variant)
+            .map(|done| $crate::model::Replayable { value: *done.value, replayed: done.replayed })
+    };
     ($done:expr, $Variant:ident) => {
         match $done {
             $crate::combiner::CommandResponse {
@@ -153,11 +158,11 @@ impl LocalBackend {
                 Ok(self.hold_command(&request, skus, retry, now)?.0)
             };
             let done = self.submit_named(&[&request.product], command).await?;
-            return replayable!(done, Hold);
+            return replayable!(done, boxed Hold);
         }
         let now = self.services.store.now();
         let (command, lane) = self.hold_command(&request, &Skus::default(), retry, now)?;
-        replayable!(self.submit(command, [lane]).await?, Hold)
+        replayable!(self.submit(command, [lane]).await?, boxed Hold)
     }
 
     /// Turns a request for a hold into its command and lane, if it is not refused
@@ -203,7 +208,7 @@ impl LocalBackend {
                     Ok(CommandResponse { answer: Answer::StaleName, .. }) => {
                         self.create_hold(request.clone(), retry_of(at)).await
                     }
-                    response => response.and_then(|done| replayable!(done, Hold)),
+                    response => response.and_then(|done| replayable!(done, boxed Hold)),
                 });
             }
         }
@@ -256,13 +261,13 @@ impl LocalBackend {
             *token = self.stored_hold(*hold_id).await?.0.token;
         }
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.submit(command, [lane]).await?, Hold)?.value)
+        Ok(replayable!(self.submit(command, [lane]).await?, boxed Hold)?.value)
     }
 
     pub async fn extend_hold(&self, request: ExtendRequest) -> Result<Hold> {
         let command = commands::extend_hold(&self.services.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.submit(command, [lane]).await?, Hold)?.value)
+        Ok(replayable!(self.submit(command, [lane]).await?, boxed Hold)?.value)
     }
 
     /// Finds the lane of a hold's product. A hold never changes its product.

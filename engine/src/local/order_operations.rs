@@ -126,9 +126,7 @@ impl LocalBackend {
         command: Command,
         lanes: Vec<LaneId>,
     ) -> Result<Replayable<Order>> {
-        let Replayable { value: order, replayed } =
-            replayable!(self.submit(command, lanes).await?, Order)?;
-        Ok(Replayable { value: *order, replayed })
+        replayable!(self.submit(command, lanes).await?, boxed Order)
     }
 
     /// Finds the lanes of an order's products; none if there is no such order.

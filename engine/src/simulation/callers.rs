@@ -220,7 +220,7 @@ fn some_hold(shop: &Shop) -> Hold {
             status: HoldStatus::Active,
             expires_at: super::database::clock(),
             created_at: super::database::clock(),
-            token: Token(0),
+            token: None,
             order_id: None,
             cart_id: None,
             customer: None,

@@ -377,7 +377,7 @@ impl Store for SimulatedStore {
                 let of_cart = tables.holds.values().filter(|hold| hold.cart_id == Some(id));
                 let mut holds: Vec<Hold> = of_cart.cloned().collect();
                 holds.sort_by_key(|hold| hold.product_id);
-                Some(Cart { id, token: *tables.cart_tokens.get(&id)?, holds })
+                Some(Cart { id, token: Some(*tables.cart_tokens.get(&id)?), holds })
             };
             let (cart, now) = self.select(read).await?;
             Ok(cart.map(|cart| (cart, now)))

@@ -12,7 +12,7 @@ use stockade_testkit::{CutWhen, Proxy};
 use crate::crowd::at_once;
 use crate::history::assert_exact;
 use crate::socket::through;
-use crate::steps::{hold, order, secs, story};
+use crate::steps::{Later, hold, order, secs, story};
 use crate::traffic::under_load;
 use crate::world::{World, assert_clean, numbers, product};
 use crate::{Scenario, scenarios};
@@ -100,7 +100,7 @@ fn a_call_cut_at_any_moment_is_done_once(world: &World) {
         let held = held.unwrap_or_else(|error| panic!("{when:?}: {error:?}"));
         assert!(!held.replayed, "{when:?}: its caller asked once");
         assert_eq!(numbers(&near, id), [8, 2, 0, 0], "{when:?}");
-        assert_eq!(near.hold(held.value.id).expect("is there"), held.value);
+        assert_eq!(near.hold(held.value.id).expect("is there"), held.value.later());
 
         let keyed = HoldRequest::new(id, 1).key(format!("{when:?}"));
         let keyed = far.cut(when, ok, |engine| engine.create_hold(&keyed)).expect("held").value;

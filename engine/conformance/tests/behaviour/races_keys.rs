@@ -10,6 +10,7 @@ use crate::Scenario;
 use crate::crowd::{at_once, engines, pick};
 use crate::history::assert_exact;
 use crate::scenarios;
+use crate::steps::Later;
 use crate::world::{World, numbers, product};
 
 pub const SCENARIOS: &[Scenario] = scenarios!("races";
@@ -54,7 +55,7 @@ fn one_hold(engines: &[Engine]) {
         let request = HoldRequest::new(id, 2).key(format!("hold-{round}"));
         let answers = at_once(CALLERS, |at| pick(engines, at).create_hold(&request));
         let hold = the_one_answer(&answers);
-        assert_eq!(pick(engines, 1).hold(hold.id).expect("is there"), hold);
+        assert_eq!(pick(engines, 1).hold(hold.id).expect("is there"), hold.later());
         assert_eq!(numbers(&engines[0], id)[1], 2 * (round as u64 + 1));
     }
     assert_exact(&engines[0], &[id], 1_000);
@@ -97,7 +98,7 @@ fn one_order(engines: &[Engine]) {
         let request = OrderRequest::new(hold.id, id).key(format!("order-{round}"));
         let answers = at_once(CALLERS, |at| pick(engines, at).create_order(&request));
         let order = the_one_answer(&answers);
-        assert_eq!(pick(engines, 1).order(order.id).expect("is there"), order);
+        assert_eq!(pick(engines, 1).order(order.id).expect("is there"), order.later());
         assert_eq!(numbers(&engines[0], id)[2], 2 * (round as u64 + 1));
     }
     assert_exact(&engines[0], &[id], 1_000);

@@ -27,7 +27,7 @@ fn fences(fence: u64) -> BTreeMap<ProductId, u64> {
     BTreeMap::from([(ID, fence)])
 }
 
-fn hold(quantity: u32, key: Option<IdempotencyKey>) -> Command {
+fn hold(quantity: u32, key: Option<Box<IdempotencyKey>>) -> Command {
     let hold = NewHold {
         id: HoldId(1),
         token: Token(1),
@@ -39,9 +39,9 @@ fn hold(quantity: u32, key: Option<IdempotencyKey>) -> Command {
     Command::Hold { hold, ttl: Duration::from_secs(1), customer: None, metadata: None, key }
 }
 
-fn keyed(is_fresh: bool) -> Option<IdempotencyKey> {
+fn keyed(is_fresh: bool) -> Option<Box<IdempotencyKey>> {
     let key = "k".to_owned();
-    Some(IdempotencyKey { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh })
+    Some(Box::new(IdempotencyKey { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh }))
 }
 
 /// Records two consecutive batches that leave the row so.

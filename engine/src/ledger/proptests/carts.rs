@@ -43,7 +43,7 @@ impl ReferenceModel {
             self.holds.insert(id, Hold { quantity, ..hold });
             self.events.push((EventKind::HoldChanged, product_id, Some(id), None, added));
         }
-        self.hold(id).map(Answer::Hold)
+        self.hold(id).map(|hold| Answer::Hold(Box::new(hold)))
     }
 
     pub(super) fn release_cart(&mut self, cart_id: CartId, holds: &[HoldId]) -> CommandResult {

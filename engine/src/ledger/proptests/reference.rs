@@ -172,7 +172,7 @@ impl ReferenceModel {
             Command::Hold { hold, ttl, customer, .. } => {
                 let mut created =
                     self.create_holds(std::slice::from_ref(hold), *ttl, customer.as_ref())?;
-                Ok(Answer::Hold(created.remove(0)))
+                Ok(Answer::Hold(Box::new(created.remove(0))))
             }
             Command::Cart { lines, token, ttl, customer, .. } => {
                 let mut holds = self.create_holds(lines, *ttl, customer.as_ref())?;
@@ -196,7 +196,7 @@ impl ReferenceModel {
                     HoldStatus::Released | HoldStatus::Expired => {}
                     HoldStatus::Converted => return Err(self.used(*hold_id)),
                 }
-                self.hold(*hold_id).map(Answer::Hold)
+                self.hold(*hold_id).map(|hold| Answer::Hold(Box::new(hold)))
             }
             Command::Extend { hold_id, ttl, .. } => {
                 let hold = self.active_hold(*hold_id)?;
@@ -206,7 +206,7 @@ impl ReferenceModel {
                     self.holds.insert(*hold_id, Hold { expires_at: end, ..hold });
                     self.emit_hold_event(EventKind::HoldExtended, *hold_id);
                 }
-                self.hold(*hold_id).map(Answer::Hold)
+                self.hold(*hold_id).map(|hold| Answer::Hold(Box::new(hold)))
             }
             Command::Order { order_id, secret, holds, terms, .. } => {
                 let terms = terms.as_deref().cloned().unwrap_or_else(OrderTerms::default);

@@ -73,14 +73,16 @@ impl Harness {
                 };
                 let terms = self.payment_terms(order_id, money);
                 self.last_id += 1;
-                let new_key = || IdempotencyKey {
-                    key: format!("p{}", self.last_id),
-                    fingerprint: [9; 32],
-                    keeps_refusals: true,
-                    is_fresh: false,
+                let new_key = || {
+                    Box::new(IdempotencyKey {
+                        key: format!("p{}", self.last_id),
+                        fingerprint: [9; 32],
+                        keeps_refusals: true,
+                        is_fresh: false,
+                    })
                 };
                 let IdempotencyKey { key, fingerprint, .. } =
-                    key.map_or_else(new_key, idempotency_key);
+                    *key.map_or_else(new_key, idempotency_key);
                 Command::Payment {
                     key,
                     fingerprint,
@@ -263,9 +265,9 @@ pub(in super::super) fn newest<T: Copy>(rows: &[T], position: usize) -> Option<T
     rows.iter().rev().nth(position % rows.len()).copied()
 }
 
-fn idempotency_key(key: Key) -> IdempotencyKey {
+fn idempotency_key(key: Key) -> Box<IdempotencyKey> {
     let (key, fingerprint) = (format!("k{}", key.name), [key.fingerprint; 32]);
-    IdempotencyKey { key, fingerprint, keeps_refusals: true, is_fresh: false }
+    Box::new(IdempotencyKey { key, fingerprint, keeps_refusals: true, is_fresh: false })
 }
 
 fn name_of(customer: u8) -> Arc<str> {
