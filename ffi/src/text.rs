@@ -60,14 +60,13 @@ pub(crate) fn secret<const N: usize>(token: Option<impl ToString>) -> [c_char; N
     inline(&token.map(|token| token.to_string()).unwrap_or_default())
 }
 
-/// Reads an optional hold token; none, too, for the empty one of a hold that was read.
+/// Reads an optional hold token.
 ///
 /// # Safety
 /// As [`required`].
 pub(crate) unsafe fn token(text: *const c_char) -> Result<Option<Token>, FfiError> {
     // SAFETY: guaranteed by the caller.
     let given = unsafe { optional(text, "token") }?;
-    let given = given.filter(|token| !token.is_empty());
     Ok(given.map(str::parse).transpose().map_err(stockade::Error::from)?)
 }
 

@@ -183,7 +183,7 @@ pub struct ReleaseRequest {
     /// Default: none, which is refused under the `require_hold_token` setting.
     pub token: Option<Token>,
     /// Whether an operator asks, who needs no token. Default: no.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_operator: bool,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stockade::{Engine, ExtendRequest, Hold, HoldStatus, OrderRequest};
 
-use crate::steps::{TICK, all_events, assert_numbers, code, hold, order, secs, story};
+use crate::steps::{Later, TICK, all_events, assert_numbers, code, hold, order, secs, story};
 use crate::world::{World, assert_clean, product};
 use crate::{Scenario, scenarios};
 
@@ -51,7 +51,7 @@ fn a_hold_never_gets_shorter(world: &World) {
     let held = hold(&engine, id, 1);
     world.clock.advance(secs(60));
     for ttl in [TICK, secs(30), secs(60)] {
-        assert_eq!(extend(&engine, &held, ttl), held);
+        assert_eq!(extend(&engine, &held, ttl), held.later());
     }
     assert_eq!(story(&engine, id), [("hold.created", 1)], "what changes nothing is not told");
     assert_eq!(extend(&engine, &held, secs(60) + TICK).expires_at, held.expires_at.after(TICK));

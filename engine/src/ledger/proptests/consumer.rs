@@ -227,7 +227,12 @@ impl OutboxConsumer {
         let after = match (event.kind, status, before) {
             (EventKind::PaymentAmountMismatch, PendingPayment, _) => AmountMismatch,
             (EventKind::PaymentNeedsRefund, Cancelled, None | AmountMismatch)
-            | (EventKind::PaymentDuplicate, Paid, _) => NeedsRefund,
+            | (EventKind::PaymentDuplicate, Paid, _)
+            | (
+                EventKind::PaymentDuplicate,
+                Cancelled,
+                NeedsRefund | PaymentDisposition::Refunded,
+            ) => NeedsRefund,
             (EventKind::OrderRefunded, Cancelled, NeedsRefund) => PaymentDisposition::Refunded,
             // Money of a second payment, or of the first.
             (EventKind::OrderRefunded, Paid, before) => {

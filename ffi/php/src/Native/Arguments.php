@@ -290,7 +290,8 @@ final class Arguments
                 throw InvalidArgument::because('holds must be at most ' . self::LINES_MAX);
             }
             if ($hold instanceof Hold) {
-                $read[] = [$hold->id, $hold->productId, $hold->token];
+                // A hold that was read has none.
+                $read[] = [$hold->id, $hold->productId, $hold->token === '' ? null : $hold->token];
                 continue;
             }
             [$id, $token] = is_array($hold) && array_is_list($hold) && count($hold) === 2 ? $hold : [$hold, null];

@@ -75,7 +75,7 @@ trait OrderCalls
         $request = $call->struct('stockade_order_request');
         if ($holds instanceof Cart) {
             $request->cart_id = $holds->id;
-            $request->token = $call->text('token', $holds->token);
+            $request->token = $call->text('token', $holds->token === '' ? null : $holds->token);
         } else {
             $array = $call->array('stockade_ordered_hold', count($read));
             foreach ($read as $index => [$holdId, $productId, $token]) {

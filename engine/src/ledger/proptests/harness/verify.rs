@@ -125,6 +125,9 @@ impl Harness {
             }
             // The reference model does not track when the store updated it.
             let mut expected_order = expected.order.clone();
+            // A row has the secret alone.
+            let secret = expected_order.payment_token.take().map(|token| token.secret);
+            assert_eq!(secret, Some(row.secret), "{row:?}");
             (counts.updated_at, expected_order.updated_at) = (self.now, self.now);
             assert_eq!(counts, expected_order, "{row:?} at {}", self.now);
             let flags = (row.is_closed, row.has_failed_attempt, &row.paid_by, row.paid_at);
