@@ -71,10 +71,13 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     extend.struct_size = offsetof(stockade_extend_request, token);
     extend.hold_id = hold.id;
     extend.token = "\xff";
-    CHECK(stockade_engine_extend_hold(engine, &extend, &hold, NULL) == STOCKADE_CODE_OK);
+    stockade_hold later = STOCKADE_INIT(stockade_hold);
+    CHECK(stockade_engine_extend_hold(engine, &extend, &later, NULL) == STOCKADE_CODE_OK);
+    /* Only the call that makes a hold shows its token. */
+    CHECK(strlen(hold.token) > 0 && strcmp(later.token, "") == 0);
     release.hold_id = hold.id;
     release.token = hold.token;
-    CHECK(stockade_engine_release_hold_with(engine, &release, &hold, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_release_hold_with(engine, &release, &later, NULL) == STOCKADE_CODE_OK);
 
     /* A count this large is rejected unread. */
     stockade_cart_line line = {.product_id = product_id, .quantity = 1};

@@ -187,6 +187,8 @@ fn is_step(from: State, to: State) -> bool {
         | ((PendingPayment, None), (Cancelled, None))
         | ((PendingPayment, AmountMismatch), (Cancelled, NeedsRefund))
         | ((Cancelled, None), (Paid, ReReserved) | (Cancelled, NeedsRefund))
+        // Money of a second payment came after that of the first was given back.
+        | ((Cancelled, PaymentDisposition::Refunded), (Cancelled, NeedsRefund))
         | ((Cancelled, NeedsRefund), (Cancelled, PaymentDisposition::Refunded)) => true,
         // A second payment of a paid order, and what settles it.
         ((Paid | PartiallyRefunded | Refunded, before), (_, after)) if from.0 == to.0 => {
