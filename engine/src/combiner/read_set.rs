@@ -287,7 +287,7 @@ mod tests {
         let commands = vec![
             hold(4, 2, None, None),
             order(9, 4),
-            Command::Release { hold_id: HoldId(8), token: None },
+            Command::Release { hold_id: HoldId(8), token: None, by_operator: false },
             hold(3, 1, None, None),
             hold(4, 5, None, None),
             Command::Extend { hold_id: HoldId(8), ttl: Duration::ZERO, token: None },

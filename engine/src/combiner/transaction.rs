@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn error_for_single_distinguishes_contention_from_internal_faults() {
         let code = |fault| {
-            let command = Command::Release { hold_id: HoldId(1), token: None };
+            let command = Command::Release { hold_id: HoldId(1), token: None, by_operator: false };
             error_for_single(StoreError::new(fault, "x"), &command).code().to_owned()
         };
         assert_eq!(code(Fault::Duplicate), CONTENTION, "not a fault of the request");

@@ -138,6 +138,8 @@ pub(crate) enum Command {
     Release {
         hold_id: HoldId,
         token: Option<Token>,
+        /// An operator needs no token.
+        by_operator: bool,
     },
     Extend {
         hold_id: HoldId,
@@ -273,7 +275,7 @@ impl Command {
     /// Lists the holds that the command is about, each with the token given for it.
     pub fn used_holds(&self) -> SmallVec<[(HoldId, Option<Token>); 1]> {
         match self {
-            Self::Release { hold_id, token }
+            Self::Release { hold_id, token, .. }
             | Self::Extend { hold_id, token, .. }
             | Self::ChangeQuantity { hold_id, token, .. } => {
                 SmallVec::from_buf([(*hold_id, *token)])

@@ -122,6 +122,7 @@ impl BatchState<'_> {
         {
             return Err(Refusal::WrongPaymentToken(*order_id));
         }
+        let by_operator = matches!(command, Command::Release { by_operator: true, .. });
         for (id, given) in command.used_holds() {
             let Some(hold) = self.rows.holds.get(&id) else { continue };
             let is_right = |given| hold.token.is_some_and(|token| token.is(given));
@@ -129,7 +130,9 @@ impl BatchState<'_> {
                 Some(given) if !is_right(given) && !self.is_cart_token(hold, given) => {
                     return Err(Refusal::WrongHoldToken(id));
                 }
-                None if self.policy.require_hold_token => return Err(Refusal::NoHoldToken(id)),
+                None if self.policy.require_hold_token && !by_operator => {
+                    return Err(Refusal::NoHoldToken(id));
+                }
                 _ => {}
             }
         }

@@ -155,7 +155,8 @@ fn cart_lines(
 }
 
 pub(super) fn release_hold(request: &ReleaseRequest) -> Result<Command> {
-    Ok(Command::Release { hold_id: possible_hold(request.hold_id)?, token: request.token })
+    let ReleaseRequest { hold_id, token, by_operator } = *request;
+    Ok(Command::Release { hold_id: possible_hold(hold_id)?, token, by_operator })
 }
 
 pub(super) fn extend_hold(config: &Config, request: &ExtendRequest) -> Result<Command> {

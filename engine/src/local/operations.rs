@@ -254,12 +254,7 @@ impl LocalBackend {
     }
 
     pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
-        let mut command = commands::release_hold(&request)?;
-        if let Command::Release { hold_id, token: token @ None } = &mut command
-            && request.by_operator
-        {
-            *token = self.stored_hold(*hold_id).await?.0.token;
-        }
+        let command = commands::release_hold(&request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
         Ok(replayable!(self.submit(command, [lane]).await?, boxed Hold)?.value)
     }
@@ -282,15 +277,11 @@ impl LocalBackend {
 
     pub async fn hold(&self, id: HoldId) -> Result<Hold> {
         commands::possible_hold(id)?;
-        let (mut hold, now) = self.stored_hold(id).await?;
+        let found = self.read_store(move |store| async move { store.hold(id).await }).await?;
+        let (mut hold, now) = found.ok_or_else(|| no_such("hold", id.0))?;
         hold.end_if_due(now);
         hold.token = None;
         Ok(hold)
-    }
-
-    async fn stored_hold(&self, id: HoldId) -> Result<(Hold, Timestamp)> {
-        let found = self.read_store(move |store| async move { store.hold(id).await }).await?;
-        found.ok_or_else(|| no_such("hold", id.0))
     }
 
     pub async fn sweep(&self) -> Result<SweepReport> {

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Command, OrderTerms, PaymentTerms, Refund};
 use crate::model::{
     CancelRequest, ExtendOrderRequest, LineUnits, OrderId, OrderRequest, PaymentEvent,
-    PaymentReference, ProductRef, RefundRequest, RestockRequest, Token,
+    PaymentReference, PaymentToken, ProductRef, RefundRequest, RestockRequest, Token,
 };
 
 /// The most holds of one order: it bounds how many products one transaction locks.
@@ -172,10 +172,7 @@ pub(super) fn refund_order(request: &RefundRequest, retry: Option<Retry>) -> Res
         request;
     let order_id = existing(*order_id)?;
     check_reason(reason.as_deref())?;
-    if payment_token.is_some_and(|token| token.order_id() != order_id) {
-        let why = format!("order_id names order {order_id} and payment_token another");
-        return Err(Error::invalid_argument(why));
-    }
+    payment_token.map_or(Ok(()), |token| check_one_order(order_id, token))?;
     if *owed && (!lines.is_empty() || amount.is_some() || *restock) {
         let why = "what is owed is settled alone: name no lines, no amount and no restock";
         return Err(Error::invalid_argument(why));
@@ -232,18 +229,26 @@ pub(super) fn check_payment_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses an id and a token that name two orders.
+fn check_one_order(order_id: OrderId, token: PaymentToken) -> Result<()> {
+    if token.order_id() == order_id {
+        return Ok(());
+    }
+    let why = format!("order_id names order {order_id} and payment_token another");
+    Err(Error::invalid_argument(why))
+}
+
 pub(super) fn record_payment(event: &PaymentEvent) -> Result<Command> {
     let PaymentEvent { outcome, amount, currency, payment_reference, .. } = event;
     let token = event.payment_token;
     let has_reference = event.order_reference.is_some() || payment_reference.is_some();
     let is_named = event.order_id.is_none() && token.is_none() && has_reference;
     let order_id = match (event.order_id, token) {
-        (Some(order_id), Some(token)) if token.order_id() != order_id => {
-            return Err(Error::invalid_argument(format!(
-                "order_id names order {order_id} and payment_token another"
-            )));
+        (Some(order_id), Some(token)) => {
+            check_one_order(order_id, token)?;
+            order_id
         }
-        (Some(order_id), _) => order_id,
+        (Some(order_id), None) => order_id,
         (None, Some(token)) => token.order_id(),
         (None, None) if is_named => OrderId(0),
         (None, None) => {

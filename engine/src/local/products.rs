@@ -134,8 +134,7 @@ impl LocalBackend {
     ) -> Result<Replayable<Product>> {
         let command = product_commands::create_product(&self.services.config, &new, retry)?;
         let lanes: Vec<LaneId> = new.id.map(|id| self.combiner.lane(id)).into_iter().collect();
-        let created = replayable!(self.submit(command, lanes).await?, Product)?;
-        Ok(Replayable { value: *created.value, replayed: created.replayed })
+        replayable!(self.submit(command, lanes).await?, boxed Product)
     }
 
     pub async fn put_product(
@@ -178,7 +177,7 @@ impl LocalBackend {
     ) -> Result<Product> {
         let command = |skus: &Skus| product_commands::change_product(&request, skus, retry);
         let done = self.submit_named(&[&request.product], command).await?;
-        Ok(*replayable!(done, Product)?.value)
+        Ok(replayable!(done, boxed Product)?.value)
     }
 
     pub async fn adjust_stock(
@@ -191,8 +190,7 @@ impl LocalBackend {
         let StockAdjustment { product, delta, to, reason, .. } = &adjustment;
         let replayed = done.replayed;
         tracing::info!(%product, delta, to, reason, replayed, "adjusted stock");
-        let Replayable { value: product, replayed } = replayable!(done, Product)?;
-        Ok(Replayable { value: *product, replayed })
+        replayable!(done, boxed Product)
     }
 }
 

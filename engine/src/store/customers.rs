@@ -15,7 +15,7 @@ use super::hold_writes::first_id_of;
 use super::order_rows;
 use super::rows;
 use super::statement::Statement;
-use super::statements::{IDS_MAX, Loading, hex, hex_lists, list, lists, or_null, put};
+use super::statements::{IDS_MAX, Loading, hex, hex_lists, list, lists, or_null, push_digits, put};
 use super::writes::insert;
 use crate::ledger::{CustomerHold, CustomerOrder, HoldMove};
 use crate::model::{HoldId, HoldStatus, OrderId, ProductId, Timestamp};
@@ -43,13 +43,13 @@ pub(super) fn insert_holds<D: Database, T>(
     for some in holds.chunks(IDS_MAX / 16) {
         let rows = some.iter().map(|row| {
             let CustomerHold { product_id, customer, hold_id, is_active } = row;
-            let (name, first_id) = (hex(customer.as_bytes()), first_id_of(new, *hold_id));
-            let active = u8::from(*is_active);
+            let (first_id, active) = (first_id_of(new, *hold_id), u8::from(*is_active));
+            let mut name = String::new();
+            push_digits(&mut name, customer.as_bytes());
             if D::JSON_TABLE {
-                let digits = name.trim_start_matches("x'").trim_end_matches('\'');
-                format!("[{product_id},\"{digits}\",{hold_id},{first_id},{active}]")
+                format!("[{product_id},\"{name}\",{hold_id},{first_id},{active}]")
             } else {
-                format!("({product_id},{name},{hold_id},{first_id},{active})")
+                format!("({product_id},x'{name}',{hold_id},{first_id},{active})")
             }
         });
         // A join, since a subquery in each row takes a server four times as long.

@@ -332,13 +332,18 @@ pub(super) fn hex_lists<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Ve
 pub(super) fn hex(bytes: &[u8]) -> String {
     let mut sql = String::with_capacity(3 + bytes.len() * 2);
     sql.push_str("x'");
+    push_digits(&mut sql, bytes);
+    sql.push('\'');
+    sql
+}
+
+/// Appends bytes as hexadecimal digits.
+pub(super) fn push_digits(sql: &mut String, bytes: &[u8]) {
     // Packed columns are long: formatting each byte was a twentieth of a batch call.
     let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
     for byte in bytes {
         sql.extend([digit(byte >> 4), digit(byte & 0xf)]);
     }
-    sql.push('\'');
-    sql
 }
 
 pub(super) fn or_null(value: Option<impl ToString>) -> String {

@@ -122,22 +122,8 @@ impl Accounting {
             },
             E::OrderRefunded => [0, 0, 0, -1, 1],
             E::OrderRestocked => [1, 0, 0, 0, -1],
-            E::HoldExtended => {
-                let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
-                if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
-                    let why = format!("ended hold extended: {event:?}");
-                    self.find(Violation::Doubled, 1, why);
-                }
-                [0; 5]
-            }
-            E::HoldChanged => {
-                let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
-                if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
-                    let why = format!("ended hold changed: {event:?}");
-                    self.find(Violation::Doubled, 1, why);
-                }
-                [-1, 1, 0, 0, 0]
-            }
+            E::HoldExtended => self.expect_active(event, [0; 5]),
+            E::HoldChanged => self.expect_active(event, [-1, 1, 0, 0, 0]),
             E::PaymentNeedsRefund => {
                 let id = event.order_id.map_or(0, |id| id.0);
                 if !self.refunds.insert(id) {
@@ -176,6 +162,14 @@ impl Accounting {
     fn twice(&mut self, event: &Event) -> [i64; 5] {
         self.find(Violation::Doubled, 1, format!("order settled twice: {event:?}"));
         [0; 5]
+    }
+
+    fn expect_active(&mut self, event: &Event, moves: [i64; 5]) -> [i64; 5] {
+        let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
+        if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
+            self.find(Violation::Doubled, 1, format!("ended hold changed: {event:?}"));
+        }
+        moves
     }
 
     fn end_hold(&mut self, event: &Event, to: HoldStatus, moves: [i64; 5]) -> [i64; 5] {

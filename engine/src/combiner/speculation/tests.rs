@@ -220,7 +220,7 @@ fn decide_accepts_only_fresh_holds_that_are_all_granted() {
     let refused = |commands: &[Command]| decide_with(&plenty, commands).is_none();
     assert!(refused(&[hold(6, None), hold(5, None)]), "too many units together");
     assert!(refused(&[hold(1, keyed(false))]), "the key may be a replay");
-    let release = Command::Release { hold_id: HoldId(1), token: None };
+    let release = Command::Release { hold_id: HoldId(1), token: None, by_operator: false };
     assert!(refused(&[hold(1, None), release]), "a row must be read");
     let mut theirs = hold(1, None);
     if let Command::Hold { customer, .. } = &mut theirs {

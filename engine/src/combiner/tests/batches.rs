@@ -219,7 +219,7 @@ async fn attempt_without_row_locks_leaves_a_commit_in_doubt() {
     let fences = BTreeMap::new();
     for (products, command, is_unresolved) in [
         (vec![PRODUCT], adjust(), false),
-        (vec![], Command::Release { hold_id: HoldId(99), token: None }, true),
+        (vec![], Command::Release { hold_id: HoldId(99), token: None, by_operator: false }, true),
     ] {
         let mut in_doubt = InDoubtCommits::from_one(InDoubtCommit::empty(999, true));
         let (read_set, commands) =

@@ -367,7 +367,7 @@ impl ReferenceModel {
     /// Refuses a wrong hold token, and a missing one where the policy requires it.
     fn check_token(&self, command: &Command) -> Result<(), Refusal> {
         let used: Vec<(HoldId, Option<Token>)> = match command {
-            Command::Release { hold_id, token } => vec![(*hold_id, *token)],
+            Command::Release { hold_id, token, .. } => vec![(*hold_id, *token)],
             Command::Extend { hold_id, token, .. } => vec![(*hold_id, *token)],
             Command::ChangeQuantity { hold_id, token, .. } => vec![(*hold_id, *token)],
             Command::Order { holds, .. } => {

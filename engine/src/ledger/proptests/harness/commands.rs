@@ -49,7 +49,11 @@ impl Harness {
             }
             Action::Release { hold, token } => {
                 let hold_id = self.hold(hold).0;
-                Command::Release { hold_id, token: self.given_token(token, hold_id) }
+                Command::Release {
+                    hold_id,
+                    token: self.given_token(token, hold_id),
+                    by_operator: false,
+                }
             }
             Action::Extend { hold, ttl, token } => {
                 let hold_id = self.hold(hold).0;
