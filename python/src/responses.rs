@@ -102,8 +102,8 @@ answers! {
     };
     Hold => |hold, py, engine, imports| to_hold(py, imports, engine, &hold, false);
     HoldPage => |page, py, engine, imports| {
-        let listed = |hold: &Hold| to_hold(py, imports, engine, hold, false);
-        let items: PyResult<Vec<_>> = page.items.iter().map(listed).collect();
+        let items: PyResult<Vec<_>> =
+            page.items.iter().map(|hold| to_hold(py, imports, engine, hold, false)).collect();
         let items = PyTuple::new(py, items?)?;
         imports.hold_page.bind(py).call1((items, page.next.map(|id| id.0)))
     };
@@ -119,8 +119,8 @@ answers! {
         to_order(py, imports, &answer.value, answer.replayed)
     };
     OrderPage => |page, py, _engine, imports| {
-        let listed = |order: &Order| to_order(py, imports, order, false);
-        let items: PyResult<Vec<_>> = page.items.iter().map(listed).collect();
+        let items: PyResult<Vec<_>> =
+            page.items.iter().map(|order| to_order(py, imports, order, false)).collect();
         let items = PyTuple::new(py, items?)?;
         imports.order_page.bind(py).call1((items, page.next.map(|id| id.0)))
     };

@@ -2,7 +2,7 @@
 
 use rand::seq::SliceRandom;
 use sqlx::MySqlPool;
-use stockade::{AsyncEngine, CartRequest, EngineBuilder};
+use stockade::{AsyncEngine, Cart, CartRequest, EngineBuilder};
 
 use super::names;
 use super::sql::{self, Ids, Products};
@@ -39,7 +39,7 @@ pub(super) fn draw<const N: usize>(products: Products) -> [u64; N] {
 /// Holds carts through [`AsyncEngine`].
 pub struct StockadeCarts {
     name: &'static str,
-    engine: AsyncEngine,
+    pub(super) engine: AsyncEngine,
     products: Products,
     _shop: Shop,
 }
@@ -60,6 +60,12 @@ impl StockadeCarts {
         let engine = builder.open_async().await.expect("opens");
         Self { name, engine, products, _shop: shop }
     }
+
+    /// Holds a cart of distinct products.
+    pub(super) async fn hold(&self) -> stockade::Result<Cart> {
+        let items = draw::<ITEMS>(self.products).map(|product| (product, 1));
+        Ok(self.engine.create_holds(CartRequest::new(items)).await?.value)
+    }
 }
 
 impl Contender for StockadeCarts {
@@ -68,8 +74,7 @@ impl Contender for StockadeCarts {
     }
 
     async fn request(&self, _caller: usize) -> Answer {
-        let items = draw::<ITEMS>(self.products).map(|product| (product, 1));
-        answer(self.engine.create_holds(CartRequest::new(items)).await)
+        answer(self.hold().await)
     }
 
     async fn close(&self) {
@@ -82,7 +87,7 @@ impl Contender for StockadeCarts {
 pub struct RowLockCarts {
     pub(super) pool: MySqlPool,
     ids: Ids,
-    pub(super) products: Products,
+    products: Products,
 }
 
 impl RowLockCarts {
@@ -91,10 +96,16 @@ impl RowLockCarts {
         Self { pool: sql::pool(&shop.url).await, ids: Ids::new(), products }
     }
 
+    /// Draws the products of a cart, by ascending id.
+    pub(super) fn draw(&self) -> [u64; ITEMS] {
+        let mut cart = draw(self.products);
+        cart.sort_unstable();
+        cart
+    }
+
     /// Holds the products of a cart, in one transaction. Returns the first of the ids of
     /// its holds, one after another by ascending product; `None` when one is sold out.
-    pub(super) async fn hold(&self, mut cart: [u64; ITEMS]) -> sqlx::Result<Option<u64>> {
-        cart.sort_unstable();
+    pub(super) async fn hold(&self, cart: [u64; ITEMS]) -> sqlx::Result<Option<u64>> {
         let mut transaction = self.pool.begin().await?;
         let select = cart.iter().fold(sqlx::query_scalar(SELECT_STOCK), |sql, id| sql.bind(*id));
         let stocks: Vec<i64> = select.fetch_all(&mut *transaction).await?;
@@ -124,7 +135,7 @@ impl Contender for RowLockCarts {
     }
 
     async fn request(&self, _caller: usize) -> Answer {
-        sql::answer(self.hold(draw(self.products)).await.map(|first| first.is_some()))
+        sql::answer(self.hold(self.draw()).await.map(|first| first.is_some()))
     }
 
     async fn close(&self) {

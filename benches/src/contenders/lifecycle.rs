@@ -13,9 +13,8 @@ use crate::setup::Shop;
 const SELECT_HOLD: &str = "SELECT status FROM contender_holds WHERE id = ? FOR UPDATE";
 const USE_HOLD: &str = "UPDATE contender_holds SET status = 1 WHERE id = ? AND status = 0";
 const INSERT_ORDER: &str = "INSERT INTO stockade_orders \
-     (id, hold_id, product_id, qty, price, status, disposition, flags, secret, amount, currency, \
-     refunded, version, created_at, updated_at, due_at) \
-     VALUES (?, ?, ?, 1, 1999, 0, 0, 0, ?, 1999, 'EUR', 0, 1, ?, ?, ?)";
+     (id, hold_id, product_id, qty, price, secret, amount, currency, created_at, updated_at, \
+     due_at) VALUES (?, ?, ?, 1, 1999, ?, 1999, 'EUR', ?, ?, ?)";
 const HELD_TO_PENDING: &str = "UPDATE stockade_products \
      SET held = held - 1, pending = pending + 1, version = version + 1 WHERE id = ?";
 const INSERT_PAYMENT: &str = "INSERT INTO stockade_payments \

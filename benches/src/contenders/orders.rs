@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use stockade::{AsyncEngine, CartRequest, HoldId, HoldRequest, OrderRequest};
+use stockade::{AsyncEngine, HoldId, HoldRequest, OrderRequest};
 
-use super::cart::{ITEMS, RowLockCarts, draw};
+use super::cart::{ITEMS, RowLockCarts, StockadeCarts, draw};
 use super::names;
 use super::sql::{self, Ids, Products};
 use super::stockade::{answer, engine};
@@ -16,9 +16,8 @@ const SELECT_HOLDS: &str = "SELECT status FROM contender_holds FORCE INDEX (PRIM
 const USE_HOLDS: &str =
     "UPDATE contender_holds SET status = 1 WHERE id IN (?, ?, ?) AND status = 0";
 const INSERT_ORDER: &str = "INSERT INTO stockade_orders \
-     (id, hold_id, product_id, qty, price, packed_lines, status, disposition, flags, secret, \
-     amount, currency, refunded, version, created_at, updated_at, due_at) \
-     VALUES (?, ?, ?, 1, 1999, ?, 0, 0, 0, ?, 5997, 'EUR', 0, 1, ?, ?, ?)";
+     (id, hold_id, product_id, qty, price, packed_lines, secret, amount, currency, created_at, \
+     updated_at, due_at) VALUES (?, ?, ?, 1, 1999, ?, ?, 5997, 'EUR', ?, ?, ?)";
 const HELD_TO_PENDING: &str = "UPDATE stockade_products \
      SET held = held - 1, pending = pending + 1, version = version + 1 WHERE id IN (?, ?, ?)";
 
@@ -30,11 +29,7 @@ const PREPARED_MAX: usize = 12_000;
 const BATCH: usize = 5_000;
 
 /// Carts that become orders through [`AsyncEngine`]: one request is a cart and its order.
-pub struct StockadeCartOrders {
-    engine: AsyncEngine,
-    products: Products,
-    _shop: Shop,
-}
+pub struct StockadeCartOrders(StockadeCarts);
 
 impl StockadeCartOrders {
     /// Opens an engine, with Redis if the shop has one.
@@ -42,14 +37,12 @@ impl StockadeCartOrders {
     /// # Panics
     /// When it cannot be opened.
     pub async fn open(shop: Shop, products: Products) -> Self {
-        let engine = engine(&shop).open_async().await.expect("opens");
-        Self { engine, products, _shop: shop }
+        Self(StockadeCarts::open(shop, products).await)
     }
 
     async fn order(&self) -> stockade::Result<()> {
-        let items = draw::<ITEMS>(self.products).map(|product| (product, 1));
-        let cart = self.engine.create_holds(CartRequest::new(items)).await?.value;
-        self.engine.create_order(OrderRequest::of_cart(cart.id)).await.map(drop)
+        let cart = self.0.hold().await?;
+        self.0.engine.create_order(OrderRequest::of_cart(cart.id)).await.map(drop)
     }
 }
 
@@ -63,7 +56,7 @@ impl Contender for StockadeCartOrders {
     }
 
     async fn close(&self) {
-        self.engine.close().await;
+        self.0.close().await;
     }
 }
 
@@ -81,8 +74,7 @@ impl RowLockCartOrders {
     }
 
     async fn order(&self) -> sqlx::Result<bool> {
-        let mut cart: [u64; ITEMS] = draw(self.carts.products);
-        cart.sort_unstable();
+        let cart = self.carts.draw();
         let Some(first) = self.carts.hold(cart).await? else { return Ok(false) };
         let holds: Vec<u64> = (first..).take(ITEMS).collect();
         let now = sql::now();
