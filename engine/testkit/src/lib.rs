@@ -110,6 +110,11 @@ pub const ENV_REDIS_ROOT: &str = "STOCKADE_TEST_REDIS_ROOT";
 /// shares; `stockade-testkit run` sets it.
 pub const ENV_REDIS: &str = "STOCKADE_TEST_REDIS";
 
+/// Names the environment variable with the folder of locks of the databases that tests
+/// hand on to each other; `stockade-testkit run` sets it. See
+/// [`SharedSqlServer::recycled_database`].
+pub const ENV_DATABASES: &str = "STOCKADE_TEST_DATABASES";
+
 /// Names the environment variable that forbids to skip a test: with `all`, a test
 /// whose programs are not installed fails. `stockade-testkit run` sets it.
 pub const ENV_REQUIRE: &str = "STOCKADE_TEST_REQUIRE";

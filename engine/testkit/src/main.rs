@@ -4,7 +4,8 @@
 //! `stockade-testkit run -- COMMAND ARGS...` starts them side by side, tells
 //! the command their ports by `STOCKADE_TEST_MARIADB`, `STOCKADE_TEST_MYSQL`
 //! and `STOCKADE_TEST_REDIS`, forbids its tests to skip what is not installed by
-//! `STOCKADE_TEST_REQUIRE=all`, and ends with the command's exit code, or 128 and
+//! `STOCKADE_TEST_REQUIRE=all`, lets them hand on databases through the folder
+//! `STOCKADE_TEST_DATABASES`, and ends with the command's exit code, or 128 and
 //! the signal's number if a signal ended it. The servers are gone when it ends,
 //! however it ends.
 //!
@@ -19,7 +20,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::thread;
 
 use stockade_testkit::{
-    ENV_MARIADB, ENV_MYSQL, ENV_REDIS, ENV_REQUIRE, MariaDb, MySql, Redis, SqlServer,
+    ENV_DATABASES, ENV_MARIADB, ENV_MYSQL, ENV_REDIS, ENV_REQUIRE, MariaDb, MySql, Redis, SqlServer,
 };
 
 const USAGE: &str = "usage: stockade-testkit run -- COMMAND [ARGUMENT...]";
@@ -52,6 +53,13 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
     ] {
         eprintln!("stockade-testkit: {version} on port {port}");
     }
+    let databases = match tempfile::Builder::new().prefix("stockade-databases-").tempdir() {
+        Ok(folder) => folder,
+        Err(cause) => {
+            eprintln!("stockade-testkit: failed to make a folder for locks: {cause}");
+            return ExitCode::from(EXIT_NOT_RUN);
+        }
+    };
     // The parent-death signal ends the command when this process is killed, as it
     // ends the servers. It follows this thread, the main one, which lives as long
     // as the process.
@@ -65,6 +73,7 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
         .env(ENV_MARIADB, mariadb.port().to_string())
         .env(ENV_MYSQL, mysql.port().to_string())
         .env(ENV_REDIS, redis.port().to_string())
+        .env(ENV_DATABASES, databases.path())
         .env(ENV_REQUIRE, "all")
         .status();
     drop((mariadb, mysql, redis));

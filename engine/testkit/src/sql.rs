@@ -2,6 +2,7 @@
 
 mod data;
 mod flavour;
+mod recycled;
 
 use std::ffi::OsString;
 use std::io::Read;

@@ -26,6 +26,7 @@ enum Connection {
 impl Outsider {
     pub fn new(world: &World) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        world.spoil();
         let url = &world.url;
         let connection = runtime.block_on(async {
             match url.starts_with("sqlite") {

@@ -153,7 +153,7 @@ impl World {
         let url = match (&file, backend) {
             (Some(file), _) => file.url(),
             (None, Backend::SqliteMemory) => "sqlite::memory:".to_owned(),
-            (None, _) => backend.server().fresh_database(),
+            (None, _) => backend.server().recycled_database(&emptying()),
         };
         let flushing = (backend == Backend::Flushed).then(Flushing::start);
         let redis = match (&flushing, backend) {
@@ -183,6 +183,13 @@ impl World {
         self.url.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Keeps the database from a next test: its tables will not be as migrations make them.
+    pub fn spoil(&self) {
+        if !self.url.starts_with("sqlite") {
+            self.backend.server().never_recycle(self.database());
+        }
+    }
+
     /// An engine on this store, on the real clock.
     pub fn real_time_builder(&self) -> Builder<'_> {
         let builder = Builder { world: self, own: Engine::builder() }.store(&self.url);
@@ -206,6 +213,21 @@ impl World {
     pub fn engine(&self) -> Engine {
         self.builder().open().expect("opens")
     }
+}
+
+/// Deletes what tests wrote and writes again what migrations did.
+fn emptying() -> String {
+    let mut all = String::new();
+    for migration in stockade_migrations::mysql().iter() {
+        let sql = migration.sql.as_str();
+        if let Some((_, made)) = sql.split_once("CREATE TABLE IF NOT EXISTS ") {
+            let table = made.split_whitespace().next().unwrap_or_default();
+            all.push_str(&format!("DELETE FROM {table};"));
+        } else if sql.contains("INSERT ") {
+            all.push_str(sql);
+        }
+    }
+    all
 }
 
 /// What an engine will be like, wherever it does its work.
