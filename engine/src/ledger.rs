@@ -34,8 +34,9 @@ pub(crate) use products::{ProductCommand, ProductTerms, ProductWrite};
 #[cfg(test)]
 pub(crate) use rows::OrderMove;
 pub(crate) use rows::{
-    Changes, CustomerHold, CustomerOrder, Due, EventDetails, HoldMove, IdMap, KeyRow, LedgerEvent,
-    OrderChange, OrderRow, PaymentRow, ProductRow, ProductRowChange, QuantityChange, Rows, UNPAID,
+    Changes, CustomerHold, CustomerOrder, Due, EventDetails, HoldMove, HoldRow, IdMap, KeyRow,
+    LedgerEvent, OrderChange, OrderRow, PaymentRow, ProductRow, ProductRowChange, QuantityChange,
+    Rows, UNPAID,
 };
 
 use crate::model::Timestamp;

@@ -11,12 +11,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{
-    CustomerHold, Decision, EventDetails, KeyRow, LedgerEvent, OrderRow, PaymentRow, Policy,
-    ProductRow, Rows,
+    CustomerHold, Decision, EventDetails, HoldRow, KeyRow, LedgerEvent, OrderRow, PaymentRow,
+    Policy, ProductRow, Rows,
 };
-use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, Metadata, Order, OrderId, ProductId, Timestamp,
-};
+use crate::model::{EventKind, HoldId, HoldStatus, Metadata, Order, OrderId, ProductId, Timestamp};
 
 /// About the most products that are locked at once to cancel due orders.
 const DUE_PRODUCTS_MAX: usize = 16;
@@ -208,7 +206,7 @@ impl<'a> BatchState<'a> {
     }
 
     /// Adds a new hold, which later commands of the batch find as any other.
-    pub(super) fn add_hold(&mut self, hold: Hold) {
+    pub(super) fn add_hold(&mut self, hold: HoldRow) {
         self.new_holds.push(hold.id);
         self.rows.holds.insert(hold.id, hold);
     }
@@ -225,18 +223,20 @@ impl<'a> BatchState<'a> {
 
     /// Records the customer of a new hold, which counts against the limit from now
     /// on.
-    pub(super) fn record_customer(&mut self, hold: &Hold, customer: &Arc<str>) {
+    pub(super) fn record_customer(&mut self, hold: &HoldRow, customer: &Arc<str>) {
         let (product_id, hold_id) = (hold.product_id, hold.id);
         if self.policy.max_per_customer.is_some() {
             let of_product = self.rows.customers.entry(product_id).or_default();
             of_product.entry(Arc::clone(customer)).or_default().push(hold_id);
         }
+        self.rows.hold_customers.insert(hold_id, String::from(&**customer));
         let customer = Arc::clone(customer);
         self.customer_holds.push(CustomerHold { product_id, customer, hold_id, is_active: true });
     }
 
     /// Records the metadata of a new hold.
     pub(super) fn record_metadata(&mut self, id: HoldId, metadata: Metadata) {
+        self.rows.hold_metadata.insert(id, metadata.clone());
         self.hold_metadata.push((id, metadata));
     }
 

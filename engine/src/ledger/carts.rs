@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::batch_state::BatchState;
 use super::holds::HoldTerms;
-use super::{Answer, Decision, NewHold, Refusal};
+use super::{Answer, Decision, HoldRow, NewHold, Refusal};
 use crate::model::{Cart, CartId, EventKind, Hold, HoldId, HoldStatus, Token};
 
 impl BatchState<'_> {
@@ -25,7 +25,7 @@ impl BatchState<'_> {
     }
 
     /// Returns whether a token is that of the hold's cart.
-    pub(super) fn is_cart_token(&self, hold: &Hold, given: Token) -> bool {
+    pub(super) fn is_cart_token(&self, hold: &HoldRow, given: Token) -> bool {
         let token = hold.cart_id.and_then(|id| self.rows.cart_tokens.get(&id));
         token.is_some_and(|token| token.is(given))
     }
@@ -79,7 +79,7 @@ impl BatchState<'_> {
             if hold.expires_at != end {
                 let before = (hold.status, hold.expires_at);
                 hold.expires_at = end;
-                let hold = hold.clone();
+                let hold = *hold;
                 self.record_hold(*id, before);
                 self.emit_hold_event(EventKind::HoldExtended, &hold);
             }
@@ -105,13 +105,15 @@ impl BatchState<'_> {
         if !self.rows.cart_tokens.contains_key(&id) {
             return Err(Refusal::NoCart(id).into());
         }
-        let mut found: Vec<Hold> =
-            holds.iter().filter_map(|id| self.rows.holds.get(id).cloned()).collect();
-        for hold in &mut found {
-            hold.order_id = self.rows.order_by_hold.get(&hold.id).copied();
-            hold.sku = self.sku_of(hold.product_id);
-            hold.token = None;
-        }
+        let known = holds.iter().filter_map(|id| self.rows.holds.get(id));
+        let mut found: Vec<Hold> = known
+            .map(|hold| Hold {
+                order_id: self.rows.order_by_hold.get(&hold.id).copied(),
+                sku: self.sku_of(hold.product_id),
+                token: None,
+                ..hold.to_hold()
+            })
+            .collect();
         found.sort_unstable_by_key(|hold| hold.product_id);
         Ok(Answer::Cart(Cart { id, token: None, holds: found }))
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::Refusal;
 use super::products::ProductCommand;
+use super::{HoldRow, Refusal};
 use crate::model::{
-    CartId, Currency, Hold, HoldId, HoldStatus, LineUnits, Metadata, Money, OrderId, OrderedHold,
+    CartId, Currency, HoldId, HoldStatus, LineUnits, Metadata, Money, OrderId, OrderedHold,
     Outcome, ProductId, Timestamp, Token,
 };
 
@@ -42,20 +42,16 @@ pub(crate) struct NewHold {
 }
 
 impl NewHold {
-    pub fn to_hold(&self, now: Timestamp, ttl: Duration) -> Hold {
-        Hold {
+    pub fn to_row(&self, now: Timestamp, ttl: Duration, cart_id: Option<CartId>) -> HoldRow {
+        HoldRow {
             id: self.id,
             product_id: self.product_id,
-            sku: None,
             quantity: self.quantity,
             status: HoldStatus::Active,
             expires_at: now.after(ttl),
             created_at: now,
-            token: Some(self.token),
-            order_id: None,
-            cart_id: None,
-            customer: None,
-            metadata: None,
+            token: self.token,
+            cart_id,
         }
     }
 

@@ -26,14 +26,13 @@ impl BatchState<'_> {
     /// Returns the customer and the metadata of a hold or order in the answer to a
     /// command that is repeated: what the command itself says, else the rows.
     fn erasable_in(&self, command: &Command, of: OfCustomer<'_>) -> Erasable {
-        let hold = |id| self.rows.holds.get(&id);
-        let customer_of = |id| hold(id).and_then(|hold| hold.customer.clone());
+        let customer_of = |id| self.rows.hold_customers.get(&id).cloned();
         let told = command.metadata().cloned();
         match of {
             OfCustomer::Hold(id) => {
                 let named = command.customer().map(|name| String::from(&**name));
                 let customer = named.or_else(|| customer_of(id));
-                (customer, told.or_else(|| hold(id).and_then(|hold| hold.metadata.clone())))
+                (customer, told.or_else(|| self.rows.hold_metadata.get(&id).cloned()))
             }
             OfCustomer::Order(order) => match self.rows.orders.get(&order.id) {
                 Some(row) => (row.order.customer.clone(), row.order.metadata.clone()),
@@ -125,9 +124,8 @@ impl BatchState<'_> {
         let by_operator = matches!(command, Command::Release { by_operator: true, .. });
         for (id, given) in command.used_holds() {
             let Some(hold) = self.rows.holds.get(&id) else { continue };
-            let is_right = |given| hold.token.is_some_and(|token| token.is(given));
             match given {
-                Some(given) if !is_right(given) && !self.is_cart_token(hold, given) => {
+                Some(given) if !hold.token.is(given) && !self.is_cart_token(hold, given) => {
                     return Err(Refusal::WrongHoldToken(id));
                 }
                 None if self.policy.require_hold_token && !by_operator => {

@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 use super::batch_state::BatchState;
-use super::{Answer, Decision, NewHold, OrderRow, Refusal};
+use super::{Answer, Decision, HoldRow, NewHold, OrderRow, Refusal};
 
 /// What a hold's request says beyond its product and its units.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ impl BatchState<'_> {
         let ids = self.rows.customers.get(&product_id).and_then(|of| of.get(customer));
         let holds = ids.into_iter().flatten().filter_map(|id| self.rows.holds.get(id));
         let is_active =
-            |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at > self.now;
+            |hold: &&HoldRow| hold.status == HoldStatus::Active && hold.expires_at > self.now;
         holds.filter(is_active).map(|hold| u64::from(hold.quantity)).sum()
     }
 
@@ -119,10 +119,7 @@ impl BatchState<'_> {
     /// left, if that is fewer units than asked for.
     pub(super) fn create_hold(&mut self, line: &NewHold, terms: HoldTerms<'_>) -> Hold {
         let HoldTerms { ttl, customer, metadata, cart_id } = terms;
-        let mut hold = line.to_hold(self.now, ttl);
-        hold.cart_id = cart_id;
-        hold.customer = customer.map(|name| String::from(&**name));
-        hold.metadata = metadata.cloned();
+        let mut hold = line.to_row(self.now, ttl, cart_id);
         let mut sku = None;
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
             sku.clone_from(&row.product.sku);
@@ -132,7 +129,7 @@ impl BatchState<'_> {
             row.product.held += u64::from(hold.quantity);
         }
         self.lower_next_due(hold.product_id, hold.expires_at);
-        self.add_hold(hold.clone());
+        self.add_hold(hold);
         if let Some(customer) = customer {
             self.record_customer(&hold, customer);
         }
@@ -140,11 +137,11 @@ impl BatchState<'_> {
             self.record_metadata(hold.id, metadata.clone());
         }
         self.emit_hold_event(EventKind::HoldCreated, &hold);
-        hold.sku = sku;
-        hold
+        let customer = customer.map(|name| String::from(&**name));
+        Hold { sku, customer, metadata: metadata.cloned(), ..hold.to_hold() }
     }
 
-    pub(super) fn emit_hold_event(&mut self, kind: EventKind, hold: &Hold) {
+    pub(super) fn emit_hold_event(&mut self, kind: EventKind, hold: &HoldRow) {
         self.emit_event(kind, hold.product_id, Some(hold.id), None, hold.quantity.into());
     }
 
@@ -160,7 +157,7 @@ impl BatchState<'_> {
         row.product.set_in_stock(row.product.in_stock + u64::from(hold.quantity));
         let before = (hold.status, hold.expires_at);
         hold.status = to;
-        let hold = hold.clone();
+        let hold = *hold;
         self.record_hold(hold_id, before);
         self.emit_hold_event(kind, &hold);
         true
@@ -175,14 +172,14 @@ impl BatchState<'_> {
     }
 
     /// Returns the hold as it is now; expires it first if it is due.
-    fn current_hold(&mut self, hold_id: HoldId) -> Result<Hold, Decision> {
+    fn current_hold(&mut self, hold_id: HoldId) -> Result<HoldRow, Decision> {
         let hold = self.rows.hold(hold_id)?;
         self.rows.check_read(std::iter::once(hold.product_id))?;
         self.expire_if_due(hold_id);
-        Ok(self.rows.hold(hold_id)?.clone())
+        Ok(*self.rows.hold(hold_id)?)
     }
 
-    pub(super) fn active_hold(&mut self, hold_id: HoldId) -> Result<Hold, Decision> {
+    pub(super) fn active_hold(&mut self, hold_id: HoldId) -> Result<HoldRow, Decision> {
         let hold = self.current_hold(hold_id)?;
         match hold.status {
             HoldStatus::Active => Ok(hold),
@@ -202,14 +199,14 @@ impl BatchState<'_> {
             return Err(self.already_used(hold_id).into());
         }
         self.end_hold(hold_id, HoldStatus::Released, EventKind::HoldReleased);
-        Ok(self.answer_hold(self.rows.hold(hold_id)?.clone()))
+        Ok(self.answer_hold(*self.rows.hold(hold_id)?))
     }
 
     /// Answers with a hold that was made before: with the SKU of its product, and without
     /// its token.
-    pub(super) fn answer_hold(&self, hold: Hold) -> Answer {
+    pub(super) fn answer_hold(&self, hold: HoldRow) -> Answer {
         let sku = self.sku_of(hold.product_id);
-        Answer::Hold(Box::new(Hold { sku, token: None, ..hold }))
+        Answer::Hold(Box::new(Hold { sku, token: None, ..hold.to_hold() }))
     }
 
     pub(super) fn sku_of(&self, id: ProductId) -> Option<String> {
@@ -223,7 +220,7 @@ impl BatchState<'_> {
         if end != hold.expires_at {
             self.record_hold(hold_id, (hold.status, hold.expires_at));
             hold.expires_at = end;
-            self.rows.holds.insert(hold_id, hold.clone());
+            self.rows.holds.insert(hold_id, hold);
             self.emit_hold_event(EventKind::HoldExtended, &hold);
         }
         Ok(self.answer_hold(hold))

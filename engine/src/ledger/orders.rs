@@ -3,12 +3,12 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderLine, OrderLines, OrderStatus,
+    EventKind, HoldId, HoldStatus, Money, Order, OrderId, OrderLine, OrderLines, OrderStatus,
     OrderedHold, PaymentDisposition, PaymentToken, Product, ProductId, ProductRef, Token,
 };
 
 use super::batch_state::{BatchState, is_paid_by};
-use super::{Answer, Decision, OrderRow, OrderTerms, Refusal};
+use super::{Answer, Decision, HoldRow, OrderRow, OrderTerms, Refusal};
 
 impl BatchState<'_> {
     /// Turns active holds into one order, all or none, and applies the payments that
@@ -50,7 +50,7 @@ impl BatchState<'_> {
 
     /// Returns the holds if all are active and of the products that the caller expects.
     /// Due ones have expired after it.
-    fn usable_holds(&mut self, holds: &[OrderedHold]) -> Result<SmallVec<[Hold; 1]>, Decision> {
+    fn usable_holds(&mut self, holds: &[OrderedHold]) -> Result<SmallVec<[HoldRow; 1]>, Decision> {
         let mut usable = SmallVec::with_capacity(holds.len());
         let mut refusals = Vec::new();
         for used in holds {
@@ -66,7 +66,7 @@ impl BatchState<'_> {
         refusals.pop().map_or(Ok(usable), |refusal| Err(refusal.into()))
     }
 
-    fn usable_hold(&mut self, used: &OrderedHold) -> Result<Hold, Decision> {
+    fn usable_hold(&mut self, used: &OrderedHold) -> Result<HoldRow, Decision> {
         let OrderedHold { hold_id, ref product, .. } = *used;
         let of = self.rows.hold(hold_id)?.product_id;
         match product {
@@ -89,7 +89,7 @@ impl BatchState<'_> {
         &self,
         id: OrderId,
         secret: Token,
-        holds: &[Hold],
+        holds: &[HoldRow],
         terms: &OrderTerms,
     ) -> Result<OrderRow, Refusal> {
         let mut lines = SmallVec::<[OrderLine; 1]>::with_capacity(holds.len());
@@ -134,7 +134,7 @@ impl BatchState<'_> {
             currency,
             refunded_amount: Money::ZERO,
             reference: terms.reference.clone(),
-            customer: holds.iter().find_map(|hold| hold.customer.clone()),
+            customer: holds.iter().find_map(|hold| self.rows.hold_customers.get(&hold.id)).cloned(),
             metadata: terms.metadata.clone(),
             created_by: self.actor(),
             pay_until: ttl.map(|ttl| self.now.after(ttl)),
@@ -147,7 +147,7 @@ impl BatchState<'_> {
     }
 
     /// Moves the units of an active hold to pending ones.
-    fn convert(&mut self, hold: &Hold) {
+    fn convert(&mut self, hold: &HoldRow) {
         self.record_hold(hold.id, (hold.status, hold.expires_at));
         if let Some(row) = self.rows.holds.get_mut(&hold.id) {
             row.status = HoldStatus::Converted;

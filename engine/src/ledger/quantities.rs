@@ -29,7 +29,7 @@ impl BatchState<'_> {
         }
         self.record_quantity(hold_id, before);
         hold.quantity = quantity;
-        self.rows.holds.insert(hold_id, hold.clone());
+        self.rows.holds.insert(hold_id, hold);
         let (product_id, moved) = (hold.product_id, i64::from(quantity) - i64::from(before));
         self.emit_event(EventKind::HoldChanged, product_id, Some(hold_id), None, moved);
         Ok(self.answer_hold(hold))

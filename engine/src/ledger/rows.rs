@@ -27,6 +27,40 @@ pub(crate) struct ProductRow {
     pub next_due: Option<Timestamp>,
 }
 
+/// A hold as its row has it, small enough to be copied: most holds have no customer and
+/// no metadata, and those of the others stand beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HoldRow {
+    pub id: HoldId,
+    pub product_id: ProductId,
+    pub quantity: u32,
+    pub status: HoldStatus,
+    pub expires_at: Timestamp,
+    pub created_at: Timestamp,
+    pub token: Token,
+    pub cart_id: Option<CartId>,
+}
+
+impl HoldRow {
+    /// Returns the hold with its token, and without what other rows know of it.
+    pub fn to_hold(self) -> Hold {
+        Hold {
+            id: self.id,
+            product_id: self.product_id,
+            sku: None,
+            quantity: self.quantity,
+            status: self.status,
+            expires_at: self.expires_at,
+            created_at: self.created_at,
+            token: Some(self.token),
+            order_id: None,
+            cart_id: self.cart_id,
+            customer: None,
+            metadata: None,
+        }
+    }
+}
+
 /// An order with the columns that only the engine uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OrderRow {
@@ -143,7 +177,11 @@ pub(crate) struct Rows {
     pub products: BTreeMap<ProductId, ProductRow>,
     /// Products by the SKUs that commands give.
     pub product_by_sku: HashMap<String, ProductId>,
-    pub holds: IdMap<HoldId, Hold>,
+    pub holds: IdMap<HoldId, HoldRow>,
+    /// The customers and the metadata of those holds that have them, of the holds that
+    /// commands make or use.
+    pub hold_customers: IdMap<HoldId, String>,
+    pub hold_metadata: IdMap<HoldId, Metadata>,
     /// The active holds of customers, by product, that count against the limit of
     /// one of the commands; their rows are in `holds`.
     pub customers: HashMap<ProductId, HashMap<Arc<str>, Vec<HoldId>>>,
@@ -164,7 +202,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub fn hold(&self, id: HoldId) -> Result<&Hold, Refusal> {
+    pub fn hold(&self, id: HoldId) -> Result<&HoldRow, Refusal> {
         self.holds.get(&id).ok_or(Refusal::NoHold(id))
     }
 
@@ -280,7 +318,7 @@ pub(crate) struct Changes {
     pub new_products: Vec<ProductRow>,
     /// Products that were read and are not written.
     pub unchanged: Vec<ProductRow>,
-    pub new_holds: Vec<Hold>,
+    pub new_holds: Vec<HoldRow>,
     /// The new holds that have a customer.
     pub customer_holds: Vec<CustomerHold>,
     /// The new holds that have metadata.

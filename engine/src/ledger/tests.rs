@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, OrderedHold, Outcome,
-    PaymentDisposition, PaymentStatus, Product, ProductId, ShortLine, Token,
+    EventKind, HoldId, HoldStatus, OrderId, OrderStatus, OrderedHold, Outcome, PaymentDisposition,
+    PaymentStatus, Product, ProductId, ShortLine, Token,
 };
 use crate::test_support::{adjustment, lamp, order_of};
 
@@ -40,22 +40,17 @@ fn rows(stock: u64, next_due: Option<Timestamp>) -> Rows {
     Rows { products: [(PRODUCT, row)].into(), ..Rows::default() }
 }
 
-fn hold(expires_at: Timestamp) -> Hold {
-    let (status, token, created_at) =
-        (HoldStatus::Active, Some(Token(1)), Timestamp::from_micros(0));
-    Hold {
+fn hold(expires_at: Timestamp) -> HoldRow {
+    let (status, token, created_at) = (HoldStatus::Active, Token(1), Timestamp::from_micros(0));
+    HoldRow {
         id: HOLD,
         product_id: PRODUCT,
-        sku: None,
         quantity: 2,
         status,
         expires_at,
         created_at,
         token,
-        order_id: None,
         cart_id: None,
-        customer: None,
-        metadata: None,
     }
 }
 

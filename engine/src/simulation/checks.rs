@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::database::{Tables, clock};
 use super::log::{Findings, HoldOp, Records, Response, Violation, tagged_op};
 use super::shop::Shop;
-use crate::ledger::OrderRow;
+use crate::ledger::{HoldRow, OrderRow};
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId};
 
 /// Allowance for the sweepers' delay and the clocks' skew.
@@ -59,7 +59,7 @@ fn check_received(tables: &Tables, records: &Records, id: ProductId, findings: &
 }
 
 fn check_holds(tables: &Tables, records: &Records, findings: &mut Findings) {
-    let mut made: BTreeMap<u64, Vec<&Hold>> = BTreeMap::new();
+    let mut made: BTreeMap<u64, Vec<&HoldRow>> = BTreeMap::new();
     for hold in tables.made.values() {
         let op = tagged_op(hold.created_at.until(hold.expires_at));
         made.entry(op).or_default().push(hold);
@@ -102,7 +102,7 @@ fn check_holds(tables: &Tables, records: &Records, findings: &mut Findings) {
 }
 
 /// Returns the violation in one request's holds, if there is one.
-fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)> {
+fn holds_of(record: &HoldOp, rows: &[&HoldRow]) -> Option<(Violation, &'static str)> {
     let mut quantities: BTreeMap<ProductId, u32> = BTreeMap::new();
     for row in rows {
         if quantities.insert(row.product_id, row.quantity).is_some() {
@@ -120,7 +120,7 @@ fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)
     for answer in &record.answers {
         let is_there = |hold: &Hold| {
             rows.iter().any(|row| {
-                (row.id, row.quantity, row.token) == (hold.id, hold.quantity, hold.token)
+                (row.id, row.quantity, Some(row.token)) == (hold.id, hold.quantity, hold.token)
             })
         };
         if answer.len() != record.lines.len() || !answer.iter().all(is_there) {

@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::world::here;
-use crate::ledger::{KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow};
+use crate::ledger::{HoldRow, KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow};
 use crate::model::{
-    CartId, EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp, Token,
+    CartId, EventKind, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp, Token,
 };
 use crate::runtime;
 use crate::store::{Fault, Sequence, StoreError, StoreResult};
@@ -47,7 +47,7 @@ struct LockState {
 #[derive(Default)]
 pub(super) struct Tables {
     pub products: BTreeMap<ProductId, ProductRow>,
-    pub holds: BTreeMap<HoldId, Hold>,
+    pub holds: BTreeMap<HoldId, HoldRow>,
     /// What the SQL stores derive from a hold's row.
     pub cart_tokens: BTreeMap<CartId, Token>,
     pub orders: BTreeMap<OrderId, OrderRow>,
@@ -59,7 +59,7 @@ pub(super) struct Tables {
     pub keys: BTreeMap<String, (KeyRow, Timestamp)>,
     pub outbox: BTreeMap<u64, Vec<LedgerEvent>>,
     /// Each hold as first inserted.
-    pub made: BTreeMap<HoldId, Hold>,
+    pub made: BTreeMap<HoldId, HoldRow>,
     /// The product version that the commit of each hold produced.
     pub made_at: BTreeMap<HoldId, u64>,
 }
@@ -75,7 +75,7 @@ impl Tables {
 #[derive(Default)]
 pub(super) struct WriteSet {
     pub products: BTreeMap<ProductId, ProductRow>,
-    pub holds: BTreeMap<HoldId, Hold>,
+    pub holds: BTreeMap<HoldId, HoldRow>,
     /// What the SQL stores derive from a hold's row.
     pub cart_tokens: BTreeMap<CartId, Token>,
     pub orders: BTreeMap<OrderId, OrderRow>,

@@ -22,7 +22,7 @@ use super::invalidations::Invalidations;
 use super::world::{Process, here};
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
-use crate::ledger::{OrderRow, PaymentRow, ProductRow};
+use crate::ledger::{HoldRow, OrderRow, PaymentRow, ProductRow};
 use crate::model::{
     Cart, CartId, Erased, Event, Hold, HoldId, HoldQuery, HoldStatus, Order, OrderId, OrderQuery,
     ProductId, Timestamp,
@@ -229,8 +229,8 @@ fn due_of(
     tables: &Tables,
     id: ProductId,
     now: Timestamp,
-) -> (Vec<Hold>, Vec<OrderRow>, Option<Timestamp>) {
-    let active = |hold: &&Hold| hold.product_id == id && hold.status == HoldStatus::Active;
+) -> (Vec<HoldRow>, Vec<OrderRow>, Option<Timestamp>) {
+    let active = |hold: &&HoldRow| hold.product_id == id && hold.status == HoldStatus::Active;
     let (mut holds, later): (Vec<_>, Vec<_>) =
         tables.holds.values().filter(active).cloned().partition(|hold| hold.expires_at <= now);
     let (mut orders, unpaid): (Vec<_>, Vec<_>) =
@@ -304,8 +304,8 @@ impl Store for SimulatedStore {
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
         Box::pin(with_retries(self.retries, move || async move {
-            let (hold, now) = self.select(move |tables| tables.holds.get(&id).cloned()).await?;
-            Ok(hold.map(|hold| (hold, now)))
+            let (hold, now) = self.select(move |tables| tables.holds.get(&id).copied()).await?;
+            Ok(hold.map(|hold| (hold.to_hold(), now)))
         }))
     }
 
@@ -318,7 +318,7 @@ impl Store for SimulatedStore {
         Box::pin(with_retries(self.retries, move || async move {
             let after = (Bound::Excluded(HoldId(after)), Bound::Unbounded);
             let read = move |tables: &Tables| {
-                tables.holds.range(after).map(|(_, hold)| hold.clone()).collect::<Vec<_>>()
+                tables.holds.range(after).map(|(_, hold)| hold.to_hold()).collect::<Vec<_>>()
             };
             let (mut holds, now) = self.select(read).await?;
             holds.iter_mut().for_each(|hold| hold.end_if_due(now));
@@ -375,7 +375,7 @@ impl Store for SimulatedStore {
         Box::pin(with_retries(self.retries, move || async move {
             let read = move |tables: &Tables| {
                 let of_cart = tables.holds.values().filter(|hold| hold.cart_id == Some(id));
-                let mut holds: Vec<Hold> = of_cart.cloned().collect();
+                let mut holds: Vec<Hold> = of_cart.map(|hold| hold.to_hold()).collect();
                 holds.sort_by_key(|hold| hold.product_id);
                 Some(Cart { id, token: Some(*tables.cart_tokens.get(&id)?), holds })
             };

@@ -24,7 +24,7 @@ impl<D: Database> SqlStore<D> {
         let these = format!("IN ({})", list(&ids));
         reads.extend([select_names(&these), select_metadata(&these)]);
         let now = self.select(&reads, &mut read).await?;
-        let mut holds: Vec<Hold> = ids.iter().filter_map(|id| read.hold(*id)).collect();
+        let mut holds: Vec<Hold> = ids.iter().filter_map(|id| read.whole_hold(*id)).collect();
         // Retention deletes a cart with its first hold, and others may be gone before.
         let Some((_, token)) = holds.iter().find_map(|hold| read.cart_of(hold.id)) else {
             return Ok(None);

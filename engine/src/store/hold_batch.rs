@@ -7,9 +7,9 @@
 //! each hold's cart in 8 bytes. Tokens are derived from the seed. See
 //! `docs/internals/hold-batches.md`.
 
+use crate::ledger::HoldRow;
 use crate::model::{
-    CartId, Coded, Hold, HoldId, HoldQuery, HoldStatus, ProductId, Timestamp, TokenDeriver,
-    TokenSeed,
+    CartId, Coded, HoldId, HoldQuery, HoldStatus, ProductId, Timestamp, TokenDeriver, TokenSeed,
 };
 
 /// The most holds of one row. The binary log carries both images of a row at each
@@ -59,7 +59,7 @@ impl HoldBatch {
     /// Packs holds, which must ascend by id, into rows of version 1. A row ends
     /// where the ids have a gap, where the product, the creation or the end
     /// changes, and after [`HOLDS_MAX`] holds.
-    pub fn pack<'a>(holds: impl IntoIterator<Item = &'a Hold>, seed: TokenSeed) -> Vec<Self> {
+    pub fn pack<'a>(holds: impl IntoIterator<Item = &'a HoldRow>, seed: TokenSeed) -> Vec<Self> {
         let mut rows: Vec<Self> = Vec::new();
         let mut quantities: Vec<u32> = Vec::new();
         for hold in holds {
@@ -96,7 +96,7 @@ impl HoldBatch {
         rows
     }
 
-    fn is_continued_by(&self, hold: &Hold) -> bool {
+    fn is_continued_by(&self, hold: &HoldRow) -> bool {
         self.statuses.len() < HOLDS_MAX
             && self.end_id() == hold.id.0
             && self.product_id == hold.product_id
@@ -209,31 +209,27 @@ impl HoldBatch {
 
     /// Unpacks the holds, each with its stored status; those that are detached
     /// look active.
-    pub fn holds(&self) -> impl Iterator<Item = (u8, Hold)> {
+    pub fn holds(&self) -> impl Iterator<Item = (u8, HoldRow)> {
         let tokens = self.seed.deriver();
         (0..self.count()).filter_map(move |at| Some((self.status(at)?, self.unpack(at, &tokens)?)))
     }
 
     /// Unpacks the hold at a position, as [`HoldBatch::holds`] does.
-    pub fn hold(&self, at: usize) -> Option<Hold> {
+    pub fn hold(&self, at: usize) -> Option<HoldRow> {
         self.unpack(at, &self.seed.deriver())
     }
 
-    fn unpack(&self, at: usize, tokens: &TokenDeriver) -> Option<Hold> {
+    fn unpack(&self, at: usize, tokens: &TokenDeriver) -> Option<HoldRow> {
         let id = HoldId(self.first_id.checked_add(u64::try_from(at).ok()?)?);
-        Some(Hold {
+        Some(HoldRow {
             id,
             product_id: self.product_id,
-            sku: None,
             quantity: self.quantity(at)?,
             status: HoldStatus::from_code(self.status(at)?.into()).unwrap_or(HoldStatus::Active),
             expires_at: self.expires_at,
             created_at: self.created_at,
-            token: Some(tokens.token(id)),
-            order_id: None,
+            token: tokens.token(id),
             cart_id: self.cart_id(at),
-            customer: None,
-            metadata: None,
         })
     }
 

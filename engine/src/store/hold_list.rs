@@ -66,7 +66,7 @@ impl<D: Database> SqlStore<D> {
         let this = format!("= {id}");
         reads.extend([select_names(&this), select_metadata(&this)]);
         let now = self.select(&reads, &mut read).await?;
-        let Some(mut hold) = read.hold(id) else { return Ok(None) };
+        let Some(mut hold) = read.whole_hold(id) else { return Ok(None) };
         // The transaction that converted the hold inserted its order.
         self.find_orders_of(std::slice::from_mut(&mut hold), &this).await?;
         Ok(Some((hold, now)))
@@ -105,7 +105,7 @@ impl<D: Database> SqlStore<D> {
         let mut reads = select_holds(&ids);
         reads.push(select_metadata(&these));
         let now = self.select(&reads, &mut read).await?;
-        let mut holds: Vec<Hold> = ids.iter().filter_map(|id| read.hold(*id)).collect();
+        let mut holds: Vec<Hold> = ids.iter().filter_map(|id| read.whole_hold(*id)).collect();
         for hold in &mut holds {
             hold.customer = Some(customer.to_owned());
             hold.end_if_due(now);

@@ -10,6 +10,7 @@ use super::hold_batch::{DETACHED, HoldBatch};
 use super::rows;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, list, put};
+use crate::ledger::HoldRow;
 use crate::model::{CartId, Hold, HoldId, Metadata, ProductId, Token, TokenSeed};
 
 /// The most ids between two that one range reads. It reads the rows between them,
@@ -22,7 +23,7 @@ const RANGES_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct HoldRows {
     batches: BTreeMap<u64, HoldBatch>,
-    detached: BTreeMap<HoldId, (Hold, TokenSeed)>,
+    detached: BTreeMap<HoldId, (HoldRow, TokenSeed)>,
     customers: BTreeMap<HoldId, String>,
     metadata: BTreeMap<HoldId, Metadata>,
 }
@@ -38,7 +39,7 @@ impl HoldRows {
         self.batches.insert(batch.first_id, batch);
     }
 
-    pub fn add_detached(&mut self, (hold, seed): (Hold, TokenSeed)) {
+    pub fn add_detached(&mut self, (hold, seed): (HoldRow, TokenSeed)) {
         self.detached.insert(hold.id, (hold, seed));
     }
 
@@ -58,22 +59,26 @@ impl HoldRows {
     }
 
     /// Returns the row of a hold that has left the end of its batch.
-    pub fn detached(&self, id: HoldId) -> Option<&Hold> {
+    pub fn detached(&self, id: HoldId) -> Option<&HoldRow> {
         self.detached.get(&id).map(|(hold, _)| hold)
     }
 
     /// Unpacks a hold.
-    pub fn hold(&self, id: HoldId) -> Option<Hold> {
+    pub fn hold(&self, id: HoldId) -> Option<HoldRow> {
         if let Some(hold) = self.detached(id) {
             // Its batch alone knows its cart.
             let cart_id = self.batch_of(id).and_then(|(batch, at)| batch.cart_id(at));
-            let (customer, metadata) = (self.customer(id), self.metadata(id));
-            return Some(Hold { cart_id, customer, metadata, ..hold.clone() });
+            return Some(HoldRow { cart_id, ..*hold });
         }
         let (batch, at) = self.batch_of(id)?;
         // Without its own row the status and end of a detached hold are unknown.
-        let hold = batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))?;
-        Some(Hold { customer: self.customer(id), metadata: self.metadata(id), ..hold })
+        batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))
+    }
+
+    /// Unpacks a hold, with its customer and metadata as far as they were read.
+    pub fn whole_hold(&self, id: HoldId) -> Option<Hold> {
+        let (customer, metadata) = (self.customer(id), self.metadata(id));
+        Some(Hold { customer, metadata, ..self.hold(id)?.to_hold() })
     }
 
     /// Returns the name of a hold's customer.
@@ -118,14 +123,14 @@ impl HoldRows {
     pub fn into_holds(self) -> Vec<Hold> {
         let Self { batches, mut detached, mut customers, mut metadata } = self;
         let packed = batches.values().flat_map(HoldBatch::holds);
-        let hold = |(status, hold): (u8, Hold)| match detached.remove(&hold.id) {
-            Some((detached, _)) => Some(Hold { cart_id: hold.cart_id, ..detached }),
+        let hold = |(status, hold): (u8, HoldRow)| match detached.remove(&hold.id) {
+            Some((detached, _)) => Some(HoldRow { cart_id: hold.cart_id, ..detached }),
             // Without its own row the status and end of a detached hold are unknown.
             None => (status != DETACHED).then_some(hold),
         };
-        let named = |hold: Hold| {
+        let named = |hold: HoldRow| {
             let (customer, metadata) = (customers.remove(&hold.id), metadata.remove(&hold.id));
-            Hold { customer, metadata, ..hold }
+            Hold { customer, metadata, ..hold.to_hold() }
         };
         packed.filter_map(hold).map(named).collect()
     }

@@ -13,8 +13,8 @@ use super::rows;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, LITERALS_MAX, hex, list, or_null, put};
 use super::writes::{cases, insert};
-use crate::ledger::{Changes, HoldMove, QuantityChange};
-use crate::model::{CartId, Coded, Hold, HoldId, HoldStatus, Timestamp, TokenSeed};
+use crate::ledger::{Changes, HoldMove, HoldRow, QuantityChange};
+use crate::model::{CartId, Coded, HoldId, HoldStatus, Timestamp, TokenSeed};
 
 /// The columns of a row, as [`batch_values`] writes them.
 pub(super) const COLUMNS: &str = "first_id, product_id, count, active, detached, converted, released, \
@@ -55,7 +55,7 @@ fn batch_values(sql: &mut String, row: &HoldBatch) {
 }
 
 /// The statements that write which holds new carts have, in 8 bytes each.
-pub(super) fn insert_carts<T>(new_holds: &[Hold]) -> Vec<Statement<T>> {
+pub(super) fn insert_carts<T>(new_holds: &[HoldRow]) -> Vec<Statement<T>> {
     let mut carts: BTreeMap<CartId, Vec<u8>> = BTreeMap::new();
     for hold in new_holds {
         if let Some(id) = hold.cart_id {
@@ -76,7 +76,7 @@ struct Transitions {
     /// Rows of holds as they will be.
     batches: BTreeMap<u64, HoldBatch>,
     /// Holds that leave the end of their batch.
-    detaching: BTreeMap<HoldId, (Hold, TokenSeed)>,
+    detaching: BTreeMap<HoldId, (HoldRow, TokenSeed)>,
     /// New ends of holds that have left it before.
     extended: Vec<(HoldId, Timestamp)>,
     /// New quantities of such holds.
@@ -100,7 +100,7 @@ impl Transitions {
         let (batch, at) = read.batch_of(id).ok_or_else(|| conflict(id))?;
         let hold = batch.hold(at).ok_or_else(|| conflict(id))?;
         self.set_status(read, id, code(HoldStatus::Active), DETACHED)?;
-        self.detaching.insert(id, (Hold { expires_at: end, ..hold }, batch.seed));
+        self.detaching.insert(id, (HoldRow { expires_at: end, ..hold }, batch.seed));
         Ok(())
     }
 
@@ -249,7 +249,7 @@ fn update_some<T>(batches: &[HoldBatch], are_repacked: bool) -> Statement<T> {
     Statement::guarded(sql, batches.len())
 }
 
-fn detached_values(sql: &mut String, (hold, seed): &(Hold, TokenSeed)) {
+fn detached_values(sql: &mut String, (hold, seed): &(HoldRow, TokenSeed)) {
     put(
         sql,
         format_args!(

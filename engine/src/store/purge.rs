@@ -35,7 +35,7 @@ const SCAN_POSITION: &str = "purge_from";
 
 /// A row of holds with what decides whether it is deleted.
 #[derive(Debug)]
-struct HoldRow {
+struct OldBatch {
     first_id: u64,
     end_id: u64,
     product_id: u64,
@@ -236,7 +236,7 @@ impl<D: Database> SqlStore<D> {
     }
 
     /// Reads what else there is of the holds of these rows.
-    async fn links(&self, rows: &[HoldRow]) -> StoreResult<Links> {
+    async fn links(&self, rows: &[OldBatch]) -> StoreResult<Links> {
         let ranges: Vec<String> = rows
             .iter()
             .filter(|row| row.linked() > 0)
@@ -264,7 +264,7 @@ impl<D: Database> SqlStore<D> {
 
 /// The position of the first row that is too much for a step that deletes those
 /// before it.
-fn first_beyond(rows: &[HoldRow]) -> Option<usize> {
+fn first_beyond(rows: &[OldBatch]) -> Option<usize> {
     let (mut orders, mut products) = (0, BTreeSet::new());
     rows.iter().position(|row| {
         let is_first = orders == 0;
@@ -277,7 +277,7 @@ fn first_beyond(rows: &[HoldRow]) -> Option<usize> {
 }
 
 /// Deletes the carts whose first holds are in these rows.
-fn delete_carts(rows: &[HoldRow]) -> Option<Statement<()>> {
+fn delete_carts(rows: &[OldBatch]) -> Option<Statement<()>> {
     let ranges: Vec<String> = rows
         .iter()
         .filter(|row| row.has_carts)
@@ -287,9 +287,9 @@ fn delete_carts(rows: &[HoldRow]) -> Option<Statement<()>> {
     (!ranges.is_empty()).then(|| Statement::new(sql))
 }
 
-fn hold_row(row: &mut Cells<'_>) -> sqlx::Result<HoldRow> {
+fn hold_row(row: &mut Cells<'_>) -> sqlx::Result<OldBatch> {
     let (first_id, count) = (row.count()?, row.count()?);
-    Ok(HoldRow {
+    Ok(OldBatch {
         first_id,
         end_id: first_id.saturating_add(count),
         product_id: row.count()?,
@@ -306,7 +306,7 @@ fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<DetachedHold> {
     Ok(DetachedHold { id: row.count()?, status: row.coded()?, expires_at: row.time()? })
 }
 
-impl HoldRow {
+impl OldBatch {
     /// The most holds that may have an order, or a row of their own.
     fn linked(&self) -> u64 {
         self.detached + self.converted
@@ -332,19 +332,19 @@ struct Links {
 }
 
 impl Links {
-    fn detached(&self, row: &HoldRow) -> impl Iterator<Item = &DetachedHold> {
+    fn detached(&self, row: &OldBatch) -> impl Iterator<Item = &DetachedHold> {
         self.detached.range(row.first_id..row.end_id).map(|(_, hold)| hold)
     }
 
     /// The holds of a row that have an order, with it.
-    fn orders(&self, row: &HoldRow) -> impl Iterator<Item = (u64, &OldOrder)> {
+    fn orders(&self, row: &OldBatch) -> impl Iterator<Item = (u64, &OldOrder)> {
         let lines = self.lines.range(row.first_id..row.end_id);
         lines.filter_map(|(hold, order)| Some((*hold, self.orders.get(order)?)))
     }
 
     /// Whether everything of the row is over for long enough. A row that lacks an
     /// order or a detached hold is kept, so that audits still find it.
-    fn permits(&self, row: &HoldRow, cutoffs: Cutoffs) -> bool {
+    fn permits(&self, row: &OldBatch, cutoffs: Cutoffs) -> bool {
         let mut converted = row.converted;
         let mut detached = 0;
         for hold in self.detached(row) {
@@ -367,7 +367,7 @@ impl Links {
 
     /// The statements that delete rows with all that belongs to them. The products
     /// come first, as in every transaction.
-    fn deletions(&self, rows: &[HoldRow], cutoffs: Cutoffs) -> Vec<Statement<()>> {
+    fn deletions(&self, rows: &[OldBatch], cutoffs: Cutoffs) -> Vec<Statement<()>> {
         if rows.is_empty() {
             return Vec::new();
         }

@@ -1,11 +1,10 @@
 //! Each table's SELECT list with the decoder of its rows.
 
 use super::hold_batch::HoldBatch;
-use crate::ledger::{KeyRow, PaymentRow, ProductRow};
+use crate::ledger::{HoldRow, KeyRow, PaymentRow, ProductRow};
 use crate::model::Coded;
 use crate::model::{
-    Currency, Hold, HoldId, Metadata, Money, OrderId, Product, ProductId, Timestamp, Token,
-    TokenSeed,
+    Currency, HoldId, Metadata, Money, OrderId, Product, ProductId, Timestamp, Token, TokenSeed,
 };
 
 /// A row of a driver.
@@ -212,23 +211,19 @@ pub(super) const DETACHED_HOLD: &str =
     "hold_id, product_id, qty, status, expires_at, created_at, seed";
 
 /// Decodes a row of [`DETACHED_HOLD`], with its seed.
-pub(super) fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<(Hold, TokenSeed)> {
-    let mut hold = Hold {
+pub(super) fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<(HoldRow, TokenSeed)> {
+    let mut hold = HoldRow {
         id: HoldId(row.count()?),
         product_id: ProductId(row.count()?),
-        sku: None,
         quantity: row.units()?,
         status: row.coded()?,
         expires_at: row.time()?,
         created_at: row.time()?,
-        token: None,
-        order_id: None,
+        token: Token(0),
         cart_id: None,
-        customer: None,
-        metadata: None,
     };
     let seed = row.seed()?;
-    hold.token = Some(seed.deriver().token(hold.id));
+    hold.token = seed.deriver().token(hold.id);
     Ok((hold, seed))
 }
 

@@ -19,8 +19,8 @@ use super::statements::{self, DueRows, Loading};
 use super::time::Timekeeper;
 use super::writes::{self, Conflict};
 use super::{Batch, CommitError, Loaded, ReadSet, Session};
-use crate::ledger::{Due, ProductRow, Rows};
-use crate::model::{Hold, HoldStatus, Product, ProductId, Timestamp};
+use crate::ledger::{Due, HoldRow, ProductRow, Rows};
+use crate::model::{HoldStatus, Product, ProductId, Timestamp};
 
 pub(super) struct SqlSession<D> {
     database: std::marker::PhantomData<D>,
@@ -142,7 +142,8 @@ impl<D: Database> SqlSession<D> {
         read_set: &ReadSet,
         now: Timestamp,
     ) -> StoreResult<()> {
-        let is_expired = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
+        let is_expired =
+            |hold: &&HoldRow| hold.status == HoldStatus::Active && hold.expires_at <= now;
         let orders = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
         let expired = rows.holds.values().filter(is_expired).map(|hold| hold.product_id);
         let named: BTreeSet<ProductId> =

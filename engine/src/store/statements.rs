@@ -14,8 +14,8 @@ use super::hold_batch::HoldBatch;
 use super::hold_rows::{HoldRows, select_holds};
 use super::statement::{Decode, Statement};
 use super::{ReadSet, order_rows, rows};
-use crate::ledger::{OrderRow, Rows};
-use crate::model::{Hold, HoldId, HoldStatus, OrderId, ProductId, Timestamp, TokenSeed};
+use crate::ledger::{HoldRow, OrderRow, Rows};
+use crate::model::{HoldId, HoldStatus, OrderId, ProductId, Timestamp, TokenSeed};
 
 /// The most ids in one statement. It keeps a statement well below the smallest
 /// `max_allowed_packet` that is accepted; several travel as one text where the
@@ -50,6 +50,10 @@ impl Loading {
                     self.rows.cart_tokens.extend(self.holds.cart_of(*id));
                 }
                 self.rows.holds.insert(*id, hold);
+                let named = self.holds.customer(*id).map(|name| (*id, name));
+                self.rows.hold_customers.extend(named);
+                let noted = self.holds.metadata(*id).map(|metadata| (*id, metadata));
+                self.rows.hold_metadata.extend(noted);
             }
         }
         for (product, customer, id) in std::mem::take(&mut self.customer_holds) {
@@ -182,7 +186,7 @@ pub(super) fn select_read_set(
 #[derive(Debug, Default)]
 pub(super) struct DueRows {
     pub batches: Vec<HoldBatch>,
-    pub detached: Vec<(Hold, TokenSeed)>,
+    pub detached: Vec<(HoldRow, TokenSeed)>,
     pub orders: Vec<OrderRow>,
     pub next: Option<Timestamp>,
 }
@@ -256,11 +260,12 @@ pub(super) fn merge_due(
     DueRows { batches, detached, mut orders, next }: DueRows,
 ) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut holds: Vec<Hold> = Vec::new();
+    let mut holds: Vec<HoldRow> = Vec::new();
     let mut more = batches.len() > limit || detached.len() > limit || orders.len() > limit;
-    let has_room = |holds: &[Hold], added: usize| holds.is_empty() || holds.len() + added <= limit;
+    let has_room =
+        |holds: &[HoldRow], added: usize| holds.is_empty() || holds.len() + added <= limit;
     for batch in batches {
-        let active: Vec<Hold> =
+        let active: Vec<HoldRow> =
             batch.holds().filter(|(status, _)| *status == 0).map(|(_, hold)| hold).collect();
         if !has_room(&holds, active.len()) {
             more = true;
@@ -274,7 +279,7 @@ pub(super) fn merge_due(
             more = true;
             break;
         }
-        holds.push(hold.clone());
+        holds.push(hold);
         read.add_detached((hold, seed));
     }
     orders.truncate(limit);
@@ -371,26 +376,22 @@ mod tests {
 
     const SEED: TokenSeed = TokenSeed(5);
 
-    fn hold(id: u64) -> Hold {
+    fn hold(id: u64) -> HoldRow {
         let at = Timestamp::from_micros(1);
-        Hold {
+        HoldRow {
             id: HoldId(id),
             product_id: ProductId(1),
-            sku: None,
             quantity: 1,
             status: HoldStatus::Active,
             expires_at: at,
             created_at: at,
-            token: Some(SEED.deriver().token(HoldId(id))),
-            order_id: None,
+            token: SEED.deriver().token(HoldId(id)),
             cart_id: None,
-            customer: None,
-            metadata: None,
         }
     }
 
     fn due_rows(holds: &[u64], orders: &[u64]) -> DueRows {
-        let holds: Vec<Hold> = holds.iter().copied().map(hold).collect();
+        let holds: Vec<HoldRow> = holds.iter().copied().map(hold).collect();
         let orders = orders.iter().copied().map(order).collect();
         DueRows { batches: HoldBatch::pack(&holds, SEED), orders, ..DueRows::default() }
     }

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ledger::{Command, Due, KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow, Rows};
+use crate::ledger::{
+    Command, Due, HoldRow, KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow, Rows,
+};
 use crate::model::{
-    Hold, HoldId, HoldStatus, OrderId, OrderStatus, PaymentDisposition, Product, ProductId,
-    ProductRef, Timestamp,
+    Hold, HoldId, HoldStatus, Metadata, OrderId, OrderStatus, PaymentDisposition, Product,
+    ProductId, ProductRef, Timestamp,
 };
 use crate::test_support::lamp;
 
@@ -57,7 +59,9 @@ pub(super) struct ReadOptions {
 #[derive(Default)]
 pub(super) struct Store {
     pub products: BTreeMap<ProductId, ProductRow>,
-    pub holds: BTreeMap<HoldId, Hold>,
+    pub holds: BTreeMap<HoldId, HoldRow>,
+    hold_customers: BTreeMap<HoldId, String>,
+    hold_metadata: BTreeMap<HoldId, Metadata>,
     /// Product and customer of those holds that have one.
     pub customers: BTreeMap<HoldId, (ProductId, Arc<str>)>,
     pub orders: BTreeMap<OrderId, OrderRow>,
@@ -98,7 +102,7 @@ impl Store {
         for id in ids {
             let due = self.due(id, options);
             for hold_id in &due.holds {
-                rows.holds.insert(*hold_id, self.holds[hold_id].clone());
+                rows.holds.insert(*hold_id, self.holds[hold_id]);
             }
             for order_id in &due.orders {
                 rows.orders.insert(*order_id, self.orders[order_id].clone());
@@ -231,7 +235,7 @@ impl Store {
             let holds = ids.map(|id| &self.holds[id]);
             let active = holds.filter(|hold| hold.status == HoldStatus::Active);
             let ids: Vec<HoldId> = active.map(|hold| hold.id).collect();
-            rows.holds.extend(ids.iter().map(|id| (*id, self.holds[id].clone())));
+            rows.holds.extend(ids.iter().map(|id| (*id, self.holds[id])));
             rows.customers.entry(wanted.0).or_default().insert(wanted.1, ids);
         }
     }
@@ -252,7 +256,11 @@ impl Store {
 
     fn load_hold(&self, id: HoldId, rows: &mut Rows) {
         if let Some(hold) = self.holds.get(&id) {
-            rows.holds.insert(id, hold.clone());
+            rows.holds.insert(id, *hold);
+            let named = self.hold_customers.get(&id).map(|name| (id, name.clone()));
+            rows.hold_customers.extend(named);
+            let noted = self.hold_metadata.get(&id).map(|it| (id, it.clone()));
+            rows.hold_metadata.extend(noted);
             rows.cart_tokens.extend(hold.cart_id.map(|id| (id, cart_token_of(id))));
         }
         let uses = |row: &&OrderRow| row.order.lines.iter().any(|line| line.hold_id == id);
@@ -289,8 +297,16 @@ impl Store {
         }
     }
 
-    fn active_holds(&self, id: ProductId) -> impl Iterator<Item = &Hold> {
-        let mine = move |hold: &&Hold| hold.product_id == id && hold.status == HoldStatus::Active;
+    /// Returns a hold with its customer and its metadata.
+    pub fn whole_hold(&self, hold: &HoldRow) -> Hold {
+        let customer = self.hold_customers.get(&hold.id).cloned();
+        let metadata = self.hold_metadata.get(&hold.id).cloned();
+        Hold { customer, metadata, ..hold.to_hold() }
+    }
+
+    fn active_holds(&self, id: ProductId) -> impl Iterator<Item = &HoldRow> {
+        let mine =
+            move |hold: &&HoldRow| hold.product_id == id && hold.status == HoldStatus::Active;
         self.holds.values().filter(mine)
     }
 

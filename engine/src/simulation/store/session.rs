@@ -11,8 +11,8 @@ use super::super::fault_schedule::FaultKind;
 use super::super::world::{Process, here};
 use super::statements::BatchWrites;
 use super::{ConnectionQueue, SimulatedStore, due_of, lost};
-use crate::ledger::OrderRow;
-use crate::model::{Hold, Timestamp};
+use crate::ledger::{HoldRow, OrderRow};
+use crate::model::Timestamp;
 use crate::runtime;
 use crate::store::{Batch, CommitError, Loaded, ReadSet, Session, StoreResult};
 
@@ -92,7 +92,7 @@ impl SimulatedSession {
                 Ok(store.database.read(of))
             })
             .await??;
-        let found: Vec<(Vec<Hold>, Vec<OrderRow>, Option<Timestamp>)> = found;
+        let found: Vec<(Vec<HoldRow>, Vec<OrderRow>, Option<Timestamp>)> = found;
         for (id, (mut holds, mut orders, next)) in due.into_iter().zip(found) {
             let due = rows.due.entry(id).or_default();
             due.more = holds.len() > limit || orders.len() > limit;

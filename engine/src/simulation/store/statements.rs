@@ -7,9 +7,9 @@ use super::super::database::{LockKey, Tables, TxnId, WriteSet, clock};
 use super::super::fault_schedule::FaultKind;
 use super::SimulatedStore;
 use crate::ledger::{
-    Changes, Due, OrderChange, OrderRow, PaymentRow, ProductRow, Rows, is_paid_by,
+    Changes, Due, HoldRow, OrderChange, OrderRow, PaymentRow, ProductRow, Rows, is_paid_by,
 };
-use crate::model::{Hold, HoldId, HoldStatus, OrderId, Product, ProductId, Timestamp, TokenSeed};
+use crate::model::{HoldId, HoldStatus, OrderId, Product, ProductId, Timestamp, TokenSeed};
 use crate::store::{Batch, Fault, ReadSet, StoreError, StoreResult};
 
 /// A batch's writes as sent to the server.
@@ -57,8 +57,8 @@ fn conflict(why: &str) -> StoreError {
 }
 
 /// Returns the hold as the transaction sees it.
-fn visible_hold(tables: &Tables, write_set: &WriteSet, id: HoldId) -> Option<Hold> {
-    write_set.holds.get(&id).or_else(|| tables.holds.get(&id)).cloned()
+fn visible_hold(tables: &Tables, write_set: &WriteSet, id: HoldId) -> Option<HoldRow> {
+    write_set.holds.get(&id).or_else(|| tables.holds.get(&id)).copied()
 }
 
 impl SimulatedStore {
@@ -71,7 +71,7 @@ impl SimulatedStore {
                     let tokens = writes.seed.deriver();
                     let cart = hold.cart_id.map(|id| (id, tokens.cart_token(id)));
                     write_set.cart_tokens.extend(cart);
-                    write_set.holds.insert(hold.id, hold.clone());
+                    write_set.holds.insert(hold.id, *hold);
                 }
                 is_new
             })?;
@@ -192,7 +192,7 @@ impl SimulatedStore {
             all_hit &= self.database.with(txn, |tables, write_set| {
                 let hold = visible_hold(tables, write_set, *id);
                 let hold = hold.filter(|hold| hold.status == HoldStatus::Active);
-                hold.map(|hold| write_set.holds.insert(*id, Hold { expires_at: *end, ..hold }))
+                hold.map(|hold| write_set.holds.insert(*id, HoldRow { expires_at: *end, ..hold }))
                     .is_some()
             })?;
         }
@@ -202,7 +202,7 @@ impl SimulatedStore {
                 let hold = visible_hold(tables, write_set, change.id).filter(|hold| {
                     (hold.status, hold.quantity) == (HoldStatus::Active, change.from)
                 });
-                let changed = hold.map(|hold| Hold { quantity: change.to, ..hold });
+                let changed = hold.map(|hold| HoldRow { quantity: change.to, ..hold });
                 changed.map(|hold| write_set.holds.insert(change.id, hold)).is_some()
             })?;
         }
@@ -212,8 +212,10 @@ impl SimulatedStore {
                 all_hit &= self.database.with(txn, |tables, write_set| {
                     let hold = visible_hold(tables, write_set, *id);
                     let hold = hold.filter(|hold| hold.status == moved.from);
-                    hold.map(|hold| write_set.holds.insert(*id, Hold { status: moved.to, ..hold }))
-                        .is_some()
+                    hold.map(|hold| {
+                        write_set.holds.insert(*id, HoldRow { status: moved.to, ..hold })
+                    })
+                    .is_some()
                 })?;
             }
         }
@@ -494,7 +496,7 @@ impl SimulatedStore {
     /// Returns the products whose due rows the batch needs, and marks the others
     /// as having more.
     pub(super) fn mark_due(rows: &mut Rows, read_set: &ReadSet, now: Timestamp) -> Vec<ProductId> {
-        let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
+        let is_dead = |hold: &&HoldRow| hold.status == HoldStatus::Active && hold.expires_at <= now;
         let paid = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
         let dead = rows.holds.values().filter(is_dead).map(|hold| hold.product_id);
         let lines = paid.flat_map(|row| row.order.lines.iter());

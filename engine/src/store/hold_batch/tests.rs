@@ -8,7 +8,7 @@ const SEED: TokenSeed = TokenSeed(0x00112233_44556677_8899aabb_ccddeeff);
 
 /// Holds of which each differs from the one before in few respects, so that rows
 /// continue and end for each reason.
-fn holds() -> impl Strategy<Value = Vec<Hold>> {
+fn holds() -> impl Strategy<Value = Vec<HoldRow>> {
     let quantity = prop_oneof![8 => 1..=9_u32, 1 => 200..=300_u32, 1 => any::<u32>()];
     let gap = prop_oneof![30 => Just(1_u64), 1 => 2..=9_u64];
     let step = prop_oneof![30 => Just(0_u64), 1 => 1..=2_u64];
@@ -29,19 +29,15 @@ fn holds() -> impl Strategy<Value = Vec<Hold>> {
             product += of_product;
             created += of_creation.cast_signed();
             end += of_end.cast_signed();
-            Hold {
+            HoldRow {
                 id: HoldId(id),
                 product_id: ProductId(product),
-                sku: None,
                 quantity,
                 status: HoldStatus::from_code(status).expect("a status"),
                 expires_at: Timestamp::from_micros(end),
                 created_at: Timestamp::from_micros(created),
-                token: Some(deriver.token(HoldId(id))),
-                order_id: None,
+                token: deriver.token(HoldId(id)),
                 cart_id: (cart > 0).then_some(CartId(cart)),
-                customer: None,
-                metadata: None,
             }
         };
         rows.into_iter().map(hold).collect()
@@ -62,14 +58,14 @@ proptest! {
     #[test]
     fn holds_unpack_as_they_were_packed(holds in holds()) {
         let rows = HoldBatch::pack(&holds, SEED);
-        let unpacked: Vec<Hold> =
+        let unpacked: Vec<HoldRow> =
             rows.iter().flat_map(|row| row.holds().map(|(_, hold)| hold).collect::<Vec<_>>()).collect();
         prop_assert_eq!(&unpacked, &holds);
         for row in &rows {
             prop_assert_eq!(reread(row), Some(row.clone()));
             prop_assert!((1..=HOLDS_MAX).contains(&row.count()));
             for (at, (_, hold)) in row.holds().enumerate() {
-                prop_assert_eq!(row.hold(at), Some(hold.clone()));
+                prop_assert_eq!(row.hold(at), Some(hold));
                 prop_assert_eq!(row.position(hold.id), Some(at));
             }
             prop_assert_eq!(row.position(HoldId(row.first_id - 1)), None);
@@ -160,6 +156,6 @@ fn the_documented_example_unpacks() {
     let Counts { holds, active_units } = row.counts();
     assert_eq!((holds, active_units), ([1, 1, 1, 0, 1], 1));
     let tokens: Vec<_> =
-        row.holds().take(2).filter_map(|(_, hold)| Some(hold.token?.to_string())).collect();
+        row.holds().take(2).filter_map(|(_, hold)| Some(hold.token.to_string())).collect();
     assert_eq!(tokens, ["deaac0b190c0d8a66ee55d4eefd27422", "5707b56d09b119c35e9aec7f436b0b1b"]);
 }

@@ -63,7 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct World {
     store: Arc<dyn Store>,
-    model: BTreeMap<HoldId, Hold>,
+    model: BTreeMap<HoldId, HoldRow>,
     next: u64,
     batch_id: u64,
 }
@@ -131,26 +131,22 @@ impl World {
         for (quantity, end) in step.new {
             let id = HoldId(self.next);
             self.next += 1;
-            let hold = Hold {
+            let hold = HoldRow {
                 id,
                 product_id: PRODUCT,
-                sku: None,
                 quantity,
                 status: HoldStatus::Active,
                 expires_at: Timestamp::from_micros(SOON + end),
                 created_at,
-                token: Some(seed.deriver().token(id)),
-                order_id: None,
+                token: seed.deriver().token(id),
                 cart_id: self.next.is_multiple_of(3).then_some(CartId(self.next)),
-                customer: None,
-                metadata: None,
             };
-            changes.new_holds.push(hold.clone());
+            changes.new_holds.push(hold);
             self.model.insert(id, hold);
         }
         let before = rows.products[&PRODUCT].clone();
         let mut after = before.clone();
-        let is_active = |hold: &&Hold| hold.status == HoldStatus::Active;
+        let is_active = |hold: &&HoldRow| hold.status == HoldStatus::Active;
         let held = || self.model.values().filter(is_active);
         after.product.held = held().map(|hold| u64::from(hold.quantity)).sum();
         after.product.set_in_stock(STOCK - after.product.held);
@@ -174,7 +170,8 @@ impl World {
         let ids: Vec<u64> = (1..self.next + 2).collect();
         for id in ids.iter().copied().step_by(7) {
             let stored = self.store.hold(HoldId(id)).await.expect("reads");
-            assert_eq!(stored.map(|(hold, _)| hold).as_ref(), self.model.get(&HoldId(id)));
+            let expected = self.model.get(&HoldId(id)).map(|hold| hold.to_hold());
+            assert_eq!(stored.map(|(hold, _)| hold), expected);
         }
         let owners = self.store.owners(Owned::Hold, &ids).await.expect("reads");
         assert!(owners.len() == self.model.len() && owners.values().all(|of| of[..] == [PRODUCT]));
@@ -260,22 +257,18 @@ async fn a_row_that_has_changed_is_not_overwritten() {
 #[test]
 fn all_transitions_of_a_row_are_one_update() {
     let at = Timestamp::from_micros(9);
-    let hold = |id| Hold {
+    let hold = |id| HoldRow {
         id: HoldId(id),
         product_id: PRODUCT,
-        sku: None,
         quantity: 2,
         status: HoldStatus::Active,
         expires_at: at,
         created_at: at,
-        token: Some(TokenSeed(1).deriver().token(HoldId(id))),
-        order_id: None,
+        token: TokenSeed(1).deriver().token(HoldId(id)),
         cart_id: None,
-        customer: None,
-        metadata: None,
     };
     let mut read = HoldRows::default();
-    let holds: Vec<Hold> = [5, 6, 7, 20].map(hold).into();
+    let holds: Vec<HoldRow> = [5, 6, 7, 20].map(hold).into();
     HoldBatch::pack(&holds, TokenSeed(1)).into_iter().for_each(|row| read.add_batch(row));
     let moved = |to, ids: &[u64]| {
         let ids = ids.iter().copied().map(HoldId).collect();

@@ -192,7 +192,7 @@ async fn mariadb_deletes_in_bounded_steps() {
 }
 
 /// What a step has read of a cancelled order of the hold 1.
-fn cancelled() -> (Links, HoldRow) {
+fn cancelled() -> (Links, OldBatch) {
     let at = Timestamp::from_micros(1);
     let order = OldOrder::cancelled(1, at, [StoredLine::new(1, 1, 1, 100)]);
     let links = Links {
@@ -200,7 +200,7 @@ fn cancelled() -> (Links, HoldRow) {
         orders: BTreeMap::from([(1, order)]),
         ..Links::default()
     };
-    let row = HoldRow {
+    let row = OldBatch {
         first_id: 1,
         end_id: 2,
         product_id: 1,

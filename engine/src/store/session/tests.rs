@@ -7,11 +7,11 @@ use std::sync::Arc;
 use stockade_testkit::{MariaDb, TempDb};
 
 use crate::ledger::{
-    Changes, HoldMove, LedgerEvent, OrderMove, OrderRow, PaymentRow, PaymentTerms, ProductRow,
-    ProductRowChange,
+    Changes, HoldMove, HoldRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, PaymentTerms,
+    ProductRow, ProductRowChange,
 };
 use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, Outcome, PaymentDisposition,
+    EventKind, HoldId, HoldStatus, OrderId, OrderStatus, Outcome, PaymentDisposition,
     PaymentStatus, Product, ProductId, Timestamp, TokenSeed,
 };
 use crate::store::{
@@ -66,25 +66,12 @@ async fn write(
     }
 }
 
-fn hold(status: HoldStatus) -> Hold {
+fn hold(status: HoldStatus) -> HoldRow {
     let at = Timestamp::from_micros(1_000);
     let expires_at = Timestamp::from_micros(i64::MAX / 2);
-    let (id, token) = (HoldId(7), Some(SEED.deriver().token(HoldId(7))));
-    let (product_id, created_at, order_id) = (PRODUCT, at, None);
-    Hold {
-        id,
-        product_id,
-        sku: None,
-        quantity: 2,
-        status,
-        expires_at,
-        created_at,
-        token,
-        order_id,
-        cart_id: None,
-        customer: None,
-        metadata: None,
-    }
+    let (id, token) = (HoldId(7), SEED.deriver().token(HoldId(7)));
+    let (product_id, created_at) = (PRODUCT, at);
+    HoldRow { id, product_id, quantity: 2, status, expires_at, created_at, token, cart_id: None }
 }
 
 fn order() -> OrderRow {
@@ -115,7 +102,7 @@ async fn a_hold_that_has_changed_is_not_moved() {
     let extended = write(&store, 4, |_, changes| changes.extensions.push((HoldId(7), moment)));
     assert_eq!(extended.await, Err(Fault::Conflict));
     let (stored, _) = store.hold(HoldId(7)).await.expect("reads").expect("is there");
-    assert_eq!(stored, hold(HoldStatus::Released));
+    assert_eq!(stored, hold(HoldStatus::Released).to_hold());
     let moved =
         write(&store, 5, |_, changes| changes.hold_moves.push(expire(HoldStatus::Released)));
     assert_eq!(moved.await, Ok(()));
@@ -167,8 +154,8 @@ async fn a_single_round_trip_on_a_product_that_has_changed_writes_nothing() {
         before.product.version = version;
         let mut after = before.clone();
         after.product.version += 1;
-        let token = Some(SEED.deriver().token(HoldId(id)));
-        let new = Hold { id: HoldId(id), token, ..hold(HoldStatus::Active) };
+        let token = SEED.deriver().token(HoldId(id));
+        let new = HoldRow { id: HoldId(id), token, ..hold(HoldStatus::Active) };
         let products = vec![ProductRowChange { before, after }];
         let changes = Changes { products, new_holds: vec![new], ..Changes::default() };
         let (fences, now) = (BTreeMap::new(), Timestamp::from_micros(1));
@@ -209,7 +196,8 @@ async fn due_rows_are_loaded_only_where_they_may_be_needed() {
     let at = Timestamp::from_micros;
     let (dead, alive, other) = (HoldId(11), HoldId(12), HoldId(13));
     let written = write(&store, 2, |product, changes| {
-        let of = |id, expires_at| Hold { id, expires_at, quantity: 1, ..hold(HoldStatus::Active) };
+        let of =
+            |id, expires_at| HoldRow { id, expires_at, quantity: 1, ..hold(HoldStatus::Active) };
         let far = at(i64::MAX / 2);
         changes.new_holds = vec![of(dead, at(2_000)), of(alive, far), of(other, at(3_000))];
         let Product { in_stock, held, version, .. } = &mut product.after.product;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::ledger::{Changes, CustomerHold, PaymentTerms};
+use crate::ledger::{Changes, CustomerHold, HoldRow, PaymentTerms};
 use crate::model::{
-    Hold, HoldId, HoldStatus, Outcome, PaymentStatus, Product, ProductId, Token, TokenSeed,
+    HoldId, HoldStatus, Outcome, PaymentStatus, Product, ProductId, Token, TokenSeed,
 };
 use crate::store::sqlite::SqliteDatabase;
 use crate::test_support::lamp;
@@ -129,21 +129,17 @@ fn an_order_and_an_event_that_waits_for_it_check_for_each_other() {
 fn written(customer: Option<&str>) -> Vec<String> {
     let (id, product_id) = (HoldId(7), ProductId(1));
     let at = Timestamp::from_micros(1);
-    let (status, token) = (HoldStatus::Active, Some(Token(1)));
-    let (expires_at, created_at, order_id) = (at, at, None);
-    let hold = Hold {
+    let (status, token) = (HoldStatus::Active, Token(1));
+    let (expires_at, created_at) = (at, at);
+    let hold = HoldRow {
         id,
         product_id,
-        sku: None,
         quantity: 1,
         status,
         expires_at,
         created_at,
         token,
-        order_id,
         cart_id: None,
-        customer: None,
-        metadata: None,
     };
     let for_customer = |customer: &str| CustomerHold {
         product_id,

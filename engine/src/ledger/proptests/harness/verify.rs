@@ -106,7 +106,7 @@ impl Harness {
     fn verify_statuses(&self) {
         assert_eq!(self.store.holds.len(), self.reference.holds.len(), "holds");
         for (hold, expected) in self.store.holds.values().zip(self.reference.holds.values()) {
-            let mut counts = hold.clone();
+            let mut counts = self.store.whole_hold(hold);
             if hold.status == HoldStatus::Active && self.now >= hold.expires_at {
                 counts.status = HoldStatus::Expired;
             }

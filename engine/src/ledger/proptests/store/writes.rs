@@ -29,7 +29,9 @@ impl Store {
             assert!(hold.expires_at > now && hold.created_at == now, "{hold:?} at {now}");
             assert!(self.holds.insert(hold.id, hold).is_none(), "duplicate hold id");
         }
+        self.hold_metadata.extend(changes.hold_metadata);
         for row in changes.customer_holds {
+            self.hold_customers.insert(row.hold_id, String::from(&*row.customer));
             if !row.is_active {
                 continue;
             }
