@@ -148,8 +148,9 @@ pub use model::{
     OrderRequest, OrderStatus, OrderedHold, Outcome, PaymentDisposition, PaymentEvent,
     PaymentReceipt, PaymentReference, PaymentStatus, PaymentToken, Product, ProductChange,
     ProductId, ProductPage, ProductRef, PutOutcome, PutProduct, RefundRequest, ReleaseCartRequest,
-    ReleaseRequest, Replayable, RestockRequest, ShortLine, StockAdjustment, Timestamp, Token,
-    UnusableHold, WaitingPayment, WaitingPaymentPage, parse_bool, parse_duration, parse_quantity,
+    ReleaseRequest, Replayable, ReportedRefund, RestockRequest, ShortLine, StockAdjustment,
+    Timestamp, Token, UnusableHold, WaitingPayment, WaitingPaymentPage, parse_bool, parse_duration,
+    parse_quantity,
 };
 pub use rpc::RemoteCall;
 pub use sweeper::SweepReport;

@@ -34,7 +34,7 @@ pub(crate) use named_enum::{Coded, named_enum};
 pub use order::{Order, OrderLine, OrderLines, OrderStatus, PaymentDisposition};
 pub use order_requests::{
     CancelRequest, ExtendOrderRequest, LineUnits, OrderRequest, OrderedHold, PaymentReference,
-    RefundRequest, RestockRequest,
+    RefundRequest, ReportedRefund, RestockRequest,
 };
 pub use product::{Metadata, OffSale, Product, ProductPage, ProductRef};
 pub use product_requests::{

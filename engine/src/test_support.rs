@@ -113,6 +113,7 @@ pub(crate) fn order_of(id: OrderId, lines: &[(HoldId, ProductId, u32)]) -> Order
         is_closed: false,
         has_failed_attempt: false,
         paid_by: None,
+        other_payments: Vec::new(),
         paid_at: None,
     }
 }

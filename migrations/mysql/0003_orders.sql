@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS stockade_orders (
     refunded BIGINT NOT NULL DEFAULT 0,
     reference VARBINARY(512) NULL,
     paid_by VARBINARY(255) NULL,
+    -- A JSON array of the names of payments whose money must be refunded, or was.
+    other_payments BLOB NULL,
     version BIGINT NOT NULL DEFAULT 1,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,

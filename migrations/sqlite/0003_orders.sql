@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS stockade_orders (
     refunded INTEGER NOT NULL DEFAULT 0,
     reference BLOB NULL,
     paid_by BLOB NULL,
+    -- A JSON array of the names of payments whose money must be refunded, or was.
+    other_payments BLOB NULL,
     version INTEGER NOT NULL DEFAULT 1,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,

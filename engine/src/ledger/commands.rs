@@ -10,7 +10,7 @@ use super::products::ProductCommand;
 use super::{HoldRow, Refusal};
 use crate::model::{
     CartId, Currency, HoldId, HoldStatus, LineUnits, Metadata, Money, OrderId, OrderedHold,
-    Outcome, ProductId, Timestamp, Token,
+    Outcome, ProductId, ReportedRefund, Timestamp, Token,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub(crate) struct PaymentTerms {
 }
 
 /// LineUnits and money to give back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Refund {
     pub lines: Vec<LineUnits>,
     pub amount: Option<Money>,
@@ -108,6 +108,8 @@ pub(crate) struct Refund {
     pub reason: Option<String>,
     /// The secret of the order's payment token, if the caller shows it.
     pub secret: Option<Token>,
+    /// What a payment provider reports of it, which decides what it moves.
+    pub reported: Option<ReportedRefund>,
 }
 
 /// A validated request, complete with all that its decision needs.

@@ -142,8 +142,16 @@ impl BatchState<'_> {
             updated_at: self.now,
         };
         let (is_closed, has_failed_attempt) = (false, false);
-        let (paid_by, paid_at) = (None, None);
-        Ok(OrderRow { order, secret, version: 1, is_closed, has_failed_attempt, paid_by, paid_at })
+        Ok(OrderRow {
+            order,
+            secret,
+            version: 1,
+            is_closed,
+            has_failed_attempt,
+            paid_by: None,
+            other_payments: Vec::new(),
+            paid_at: None,
+        })
     }
 
     /// Moves the units of an active hold to pending ones.

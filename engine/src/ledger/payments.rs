@@ -129,6 +129,7 @@ impl BatchState<'_> {
                     self.record_payer(order_id, terms);
                 } else {
                     self.set_order_status(order_id, before, PaymentDisposition::AmountMismatch);
+                    self.note_other_payment(order_id, terms);
                     self.emit_order_event(EventKind::PaymentAmountMismatch, order_id);
                 }
             }
@@ -143,8 +144,9 @@ impl BatchState<'_> {
             // Money that must be refunded stays so: it must not buy twice. That of another
             // payment must be refunded, too, also once the first was.
             (_, Outcome::Success) => {
-                if is_second_payment(row, terms) {
+                if row.is_further_payment(terms.reference.as_deref()) {
                     self.set_order_status(order_id, before, PaymentDisposition::NeedsRefund);
+                    self.note_other_payment(order_id, terms);
                     self.emit_order_event(EventKind::PaymentDuplicate, order_id);
                 }
             }
@@ -157,7 +159,14 @@ impl BatchState<'_> {
 
     fn record_payer(&mut self, order_id: OrderId, terms: &PaymentTerms) {
         if let (Some(reference), Some(row)) = (&terms.reference, self.order_mut(order_id)) {
+            row.other_payments.retain(|it| it != reference);
             row.paid_by = Some(reference.clone());
+        }
+    }
+
+    fn note_other_payment(&mut self, order_id: OrderId, terms: &PaymentTerms) {
+        if let Some(row) = self.order_mut(order_id) {
+            row.note_other_payment(terms.reference.as_ref());
         }
     }
 
@@ -199,7 +208,7 @@ impl BatchState<'_> {
         } else {
             let disposition = PaymentDisposition::NeedsRefund;
             self.set_order_status(order_id, OrderStatus::Cancelled, disposition);
-            self.record_payer(order_id, terms);
+            self.note_other_payment(order_id, terms);
             self.emit_order_event(EventKind::PaymentNeedsRefund, order_id);
         }
     }
@@ -316,13 +325,4 @@ fn pays(row: &OrderRow, terms: &PaymentTerms) -> bool {
     let order = &row.order;
     terms.amount.is_none_or(|amount| amount == order.amount)
         && terms.currency.is_none_or(|currency| currency == order.currency)
-}
-
-/// Whether a success is of another payment than the one that paid the order, or whose
-/// money came too late for it.
-fn is_second_payment(row: &OrderRow, terms: &PaymentTerms) -> bool {
-    match (&row.paid_by, &terms.reference) {
-        (Some(first), Some(second)) => first != second,
-        _ => false,
-    }
 }

@@ -1,9 +1,14 @@
 //! Gives back money and units of paid orders, and sells returned units again.
 
-use crate::model::{EventKind, LineUnits, Money, Order, OrderId, OrderStatus, PaymentDisposition};
+use crate::model::{
+    EventKind, LineUnits, Money, Order, OrderId, OrderStatus, PaymentDisposition, ReportedRefund,
+};
 
 use super::batch_state::BatchState;
 use super::{Answer, Decision, Refund, Refusal};
+
+/// Why a part of owed money does not settle it.
+const PART_OF_OWED: &str = "a part of the money that it owes was refunded, and the rest is owed";
 
 /// What a refund moves.
 struct Moved {
@@ -20,16 +25,59 @@ impl BatchState<'_> {
         refund: &Refund,
     ) -> Result<Answer, Decision> {
         let order = self.current_order(order_id)?;
+        if let Some(reported) = &refund.reported {
+            return self.reported_refund(&order, reported);
+        }
         if refund.owed {
             return self.settle_owed(&order);
         }
+        self.give_back(&order, refund)
+    }
+
+    /// Takes a refund over from a payment provider. That of a payment whose money must be
+    /// refunded settles it; that of the payment that paid the order gives back what it
+    /// paid for.
+    fn reported_refund(
+        &mut self,
+        order: &Order,
+        reported: &ReportedRefund,
+    ) -> Result<Answer, Decision> {
+        let paid_by = self.rows.order(order.id)?.paid_by.as_ref();
+        let names = reported.payment.as_ref().zip(paid_by);
+        let is_of_payer = names.map(|(this, payer)| this == payer);
+        let is_paid = order.status.was_paid();
+        let is_owed = order.payment_disposition == PaymentDisposition::NeedsRefund;
+        if is_owed && !(is_paid && is_of_payer == Some(true)) {
+            return match reported.is_full {
+                Some(false) => Err(Refusal::RefundTooLarge(order.id, PART_OF_OWED.into()).into()),
+                _ => self.settle_owed(order),
+            };
+        }
+        if !is_paid || is_of_payer == Some(false) {
+            return Err(Refusal::NotPaid(order.id).into());
+        }
+        let amount = reported
+            .amount
+            .filter(|_| reported.currency.is_none_or(|currency| currency == order.currency));
+        let is_full = reported.is_full.unwrap_or(amount == Some(order.amount));
+        if !is_full && amount.is_none() {
+            let why = "it does not say how much in the order's currency".to_owned();
+            return Err(Refusal::RefundTooLarge(order.id, why).into());
+        }
+        let refund = Refund { amount: amount.filter(|_| !is_full), ..Refund::default() };
+        self.give_back(order, &refund)
+    }
+
+    /// Gives back money, units or both of an order that was paid.
+    fn give_back(&mut self, order: &Order, refund: &Refund) -> Result<Answer, Decision> {
+        let order_id = order.id;
         if !order.status.was_paid() {
             return Err(Refusal::NotPaid(order_id).into());
         }
-        let moved = moved(&order, refund)?;
-        let refunded = minor(&order, order.refunded_amount) + moved.money;
+        let moved = moved(order, refund)?;
+        let refunded = minor(order, order.refunded_amount) + moved.money;
         for units in &moved.units {
-            self.move_refunded(&order, *units, refund.restock);
+            self.move_refunded(order, *units, refund.restock);
         }
         let Some(row) = self.order_mut(order_id) else {
             return Err(Refusal::NoOrder(order_id).into());
@@ -154,7 +202,11 @@ fn moved(order: &Order, refund: &Refund) -> Result<Moved, Refusal> {
         )));
     }
     if money == 0 && units.is_empty() {
-        return Err(too_large("nothing is left to refund".to_owned()));
+        let why = match refund.amount {
+            Some(_) => "an amount of 0 without lines gives nothing back: name lines, or no amount",
+            None => "nothing is left to refund",
+        };
+        return Err(too_large(why.to_owned()));
     }
     Ok(Moved { units, money })
 }

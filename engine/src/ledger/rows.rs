@@ -74,14 +74,33 @@ pub(crate) struct OrderRow {
     pub is_closed: bool,
     /// Whether an attempt to pay it has failed.
     pub has_failed_attempt: bool,
-    /// The provider's name of the payment that paid it, or whose money came too late, if
-    /// the event told.
+    /// The provider's name of the payment that paid it, if the event told.
     pub paid_by: Option<String>,
+    /// The names of other payments whose money came: of a wrong amount, too late, or a
+    /// second time. It must be refunded, or was.
+    pub other_payments: Vec<String>,
     /// When it was paid.
     pub paid_at: Option<Timestamp>,
 }
 
 impl OrderRow {
+    /// Whether a payment of this name is another one than those whose money came before;
+    /// not, as long as none of those has a name.
+    pub fn is_further_payment(&self, reference: Option<&str>) -> bool {
+        let mut known = self.paid_by.iter().chain(&self.other_payments).peekable();
+        known.peek().is_some() && reference.is_some_and(|name| known.all(|it| it != name))
+    }
+
+    /// Notes a payment whose money must be refunded. Of very many, the first are known.
+    pub fn note_other_payment(&mut self, reference: Option<&String>) {
+        let new = reference.filter(|name| {
+            self.paid_by.as_ref() != Some(*name) && !self.other_payments.contains(*name)
+        });
+        if self.other_payments.len() < OTHER_PAYMENTS_MAX {
+            self.other_payments.extend(new.cloned());
+        }
+    }
+
     /// Returns the units of a product that count for the customer's limit: those of an
     /// unpaid order, or of a paid one less what was refunded.
     pub fn units_of(&self, product: ProductId) -> u64 {
@@ -107,6 +126,9 @@ impl OrderRow {
         }
     }
 }
+
+/// The most payments that an order knows beside the one that paid it.
+const OTHER_PAYMENTS_MAX: usize = 16;
 
 /// What stands for the time of payment of an order that is not paid yet.
 pub(crate) const UNPAID: Timestamp = Timestamp::from_micros(i64::MAX);

@@ -153,16 +153,25 @@ impl LocalBackend {
         retry: Option<Retry>,
     ) -> Result<Replayable<Hold>> {
         if let ProductRef::Sku(_) = request.product {
-            let command = |skus: &Skus| {
-                let now = self.services.store.now();
-                Ok(self.hold_command(&request, skus, retry, now)?.0)
-            };
-            let done = self.submit_named(&[&request.product], command).await?;
-            return replayable!(done, boxed Hold);
+            // Boxed, or each hold by id would pay for the larger future.
+            let named = Box::pin(self.create_hold_by_sku(request, retry));
+            return named.await;
         }
         let now = self.services.store.now();
         let (command, lane) = self.hold_command(&request, &Skus::default(), retry, now)?;
         replayable!(self.submit(command, [lane]).await?, boxed Hold)
+    }
+
+    async fn create_hold_by_sku(
+        &self,
+        request: HoldRequest,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Hold>> {
+        let command = |skus: &Skus| {
+            let now = self.services.store.now();
+            Ok(self.hold_command(&request, skus, retry, now)?.0)
+        };
+        replayable!(self.submit_named(&[&request.product], command).await?, boxed Hold)
     }
 
     /// Turns a request for a hold into its command and lane, if it is not refused

@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 use crate::ledger::{Command, OrderTerms, PaymentTerms, Refund};
 use crate::model::{
     CancelRequest, ExtendOrderRequest, LineUnits, OrderId, OrderRequest, PaymentEvent,
-    PaymentReference, PaymentToken, ProductRef, RefundRequest, RestockRequest, Token,
+    PaymentReference, PaymentToken, ProductRef, RefundRequest, ReportedRefund, RestockRequest,
+    Token,
 };
 
 /// The most holds of one order: it bounds how many products one transaction locks.
@@ -168,8 +169,8 @@ fn checked_units(lines: &[LineUnits]) -> Result<Vec<u64>> {
 }
 
 pub(super) fn refund_order(request: &RefundRequest, retry: Option<Retry>) -> Result<Command> {
-    let RefundRequest { order_id, lines, amount, restock, owed, payment_token, reason, key } =
-        request;
+    let RefundRequest { order_id, lines, amount, restock, owed, payment_token, .. } = request;
+    let RefundRequest { reported, reason, key, .. } = request;
     let order_id = existing(*order_id)?;
     check_reason(reason.as_deref())?;
     payment_token.map_or(Ok(()), |token| check_one_order(order_id, token))?;
@@ -177,15 +178,33 @@ pub(super) fn refund_order(request: &RefundRequest, retry: Option<Retry>) -> Res
         let why = "what is owed is settled alone: name no lines, no amount and no restock";
         return Err(Error::invalid_argument(why));
     }
+    if reported.is_some() && (!lines.is_empty() || amount.is_some() || *restock || *owed) {
+        let why = "a provider's report decides what is refunded: name nothing else";
+        return Err(Error::invalid_argument(why));
+    }
     let mut parts = vec![order_id.0, u64::from(*restock), u64::from(*owed)];
     parts.extend(checked_units(lines)?);
-    let amount_text = amount.map(|amount| amount.to_string());
-    let key = keyed("refund", key.as_deref(), retry, &parts, amount_text.as_deref())?;
+    let text = match reported {
+        Some(reported) => Some(essence_of_refund(reported)?),
+        None => amount.map(|amount| amount.to_string()),
+    };
+    let key = keyed("refund", key.as_deref(), retry, &parts, text.as_deref())?;
     let (lines, amount, restock, owed) = (lines.clone(), *amount, *restock, *owed);
     // The token says who asks and not what is asked: the key goes without it.
     let (secret, reason) = (payment_token.map(|token| token.secret), reason.clone());
-    let refund = Box::new(Refund { lines, amount, restock, owed, reason, secret });
+    let reported = reported.clone();
+    let refund = Box::new(Refund { lines, amount, restock, owed, reason, secret, reported });
     Ok(Command::Refund { order_id, refund, key })
+}
+
+/// Returns what tells one report of a provider from another.
+fn essence_of_refund(reported: &ReportedRefund) -> Result<String> {
+    let ReportedRefund { payment, amount, currency, is_full } = reported;
+    payment.as_deref().map_or(Ok(()), check_payment_name)?;
+    let amount = amount.map(|amount| amount.to_string()).unwrap_or_default();
+    let currency = currency.map(|currency| currency.to_string()).unwrap_or_default();
+    let payment = payment.as_deref().unwrap_or_default();
+    Ok(format!("reported/{amount}/{currency}/{is_full:?}/{payment}"))
 }
 
 pub(super) fn restock_order(request: &RestockRequest, retry: Option<Retry>) -> Result<Command> {

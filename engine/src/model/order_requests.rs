@@ -253,12 +253,34 @@ pub struct RefundRequest {
     /// refused. Default: none.
     #[serde(default)]
     pub payment_token: Option<PaymentToken>,
+    /// What a payment provider reports of it; see [`RefundRequest::reported`].
+    #[serde(default)]
+    pub reported: Option<ReportedRefund>,
     /// The reason; at most 255 characters. Default: none.
     #[serde(default)]
     pub reason: Option<String>,
     /// The idempotency key; default: none.
     #[serde(default)]
     pub key: Option<String>,
+}
+
+/// A refund as a payment provider reports it. The same report is the same request
+/// whatever has become of its order meanwhile, so that a repeated one is told by its key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ReportedRefund {
+    /// The provider and its name of the refunded payment, as in `stripe/pi_1`.
+    #[serde(default)]
+    pub payment: Option<String>,
+    /// The money that went back.
+    #[serde(default)]
+    pub amount: Option<Money>,
+    /// Its currency; default: the order's.
+    #[serde(default)]
+    pub currency: Option<Currency>,
+    /// Whether it is the whole payment; default: if the amount is the order's.
+    #[serde(default)]
+    pub is_full: Option<bool>,
 }
 
 impl RefundRequest {
@@ -271,9 +293,24 @@ impl RefundRequest {
             restock: false,
             owed: false,
             payment_token: None,
+            reported: None,
             reason: None,
             key: None,
         }
+    }
+
+    /// A refund that a payment provider reports. Of a payment whose money must be
+    /// refunded (`needs_refund`) it settles that, unless it is a part only. Of the payment
+    /// that paid the order it is booked: a full one with all units, which count as
+    /// returned, a partial one as money alone.
+    ///
+    /// # Errors
+    /// When sent: [`NotPaid`](crate::ErrorKind::NotPaid) for a payment that did not pay the
+    /// order and whose money it does not owe,
+    /// [`RefundTooLarge`](crate::ErrorKind::RefundTooLarge) for a part of owed money, for
+    /// more than is left, or without an amount that can be booked.
+    pub fn reported(order_id: impl Into<OrderId>, reported: ReportedRefund) -> Self {
+        Self { reported: Some(reported), ..Self::new(order_id) }
     }
 
     /// Sets the units to give back.

@@ -343,7 +343,7 @@ impl Tables {
     fn apply(&mut self, write_set: WriteSet, violations: &mut Vec<String>) {
         let touched: Vec<ProductId> = write_set.products.keys().copied().collect();
         for (id, hold) in &write_set.holds {
-            self.made.entry(*id).or_insert_with(|| hold.clone());
+            self.made.entry(*id).or_insert_with(|| *hold);
         }
         self.products.extend(write_set.products);
         self.holds.extend(write_set.holds);

@@ -142,22 +142,24 @@ pub(super) fn select_names<T: AsMut<HoldRows>>(which: impl Display) -> Statement
 
 /// Reads what counts for the limits of the read set's customers. Plain reads: every
 /// writer of these rows holds the product's row lock. `now` is the expression of the
-/// store's clock.
-pub(super) fn select_counted(read_set: &ReadSet, now: &str) -> Vec<Statement<Loading>> {
+/// store's clock, `join` a join that keeps the order of its tables: an optimizer without
+/// statistics may begin with all holds of the product.
+pub(super) fn select_counted(read_set: &ReadSet, now: &str, join: &str) -> Vec<Statement<Loading>> {
     let mut all = Vec::new();
     for (product, customers) in &read_set.customers {
         for names in hex_lists(customers) {
             let of_customers = format!(
                 "(SELECT h.hold_id AS id, h.first_id AS batch, n.name AS customer \
-                 FROM stockade_customers n JOIN stockade_customer_holds h ON h.customer = n.id \
+                 FROM stockade_customers n {join} stockade_customer_holds h ON h.customer = n.id \
                  WHERE n.name IN ({names}) AND h.product_id = {product} AND h.active = 1) c"
             );
             all.extend(select_holds_of(&product.to_string(), &of_customers));
             all.extend(read_set.customer_window.map(|window| {
-                let from = "stockade_customers n JOIN stockade_customer_orders x \
-                            ON x.customer = n.id";
+                let from = format!(
+                    "stockade_customers n {join} stockade_customer_orders x ON x.customer = n.id"
+                );
                 let which = format!("n.name IN ({names}) AND x.product_id = {product}");
-                select_orders_of(from, &which, (now, window))
+                select_orders_of(&from, &which, (now, window))
             }));
         }
     }
@@ -165,15 +167,17 @@ pub(super) fn select_counted(read_set: &ReadSet, now: &str) -> Vec<Statement<Loa
         // The first ones with the customers, the others with all of their holds.
         let of_customers = format!(
             "(SELECT h.hold_id AS id, h.first_id AS batch, n.name AS customer, h.product_id \
-             FROM stockade_customer_holds o JOIN stockade_customer_holds h \
+             FROM stockade_customer_holds o {join} stockade_customer_holds h \
              ON h.product_id = o.product_id AND h.customer = o.customer AND h.active = 1 \
              JOIN stockade_customers n ON n.id = h.customer WHERE o.hold_id IN ({ids})) c"
         );
         all.extend(select_holds_of("c.product_id", &of_customers));
         all.extend(read_set.customer_window.map(|window| {
-            let from = "stockade_customer_holds h JOIN stockade_customer_orders x \
-                        ON x.product_id = h.product_id AND x.customer = h.customer";
-            select_orders_of(from, &format!("h.hold_id IN ({ids})"), (now, window))
+            let from = format!(
+                "stockade_customer_holds h {join} stockade_customer_orders x \
+                 ON x.product_id = h.product_id AND x.customer = h.customer"
+            );
+            select_orders_of(&from, &format!("h.hold_id IN ({ids})"), (now, window))
         }));
     }
     all

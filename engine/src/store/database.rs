@@ -41,5 +41,8 @@ pub(super) trait Database: Send + Sync + 'static {
     /// which MySQL and MariaDB write in two ways.
     const JSON_TABLE: bool;
 
+    /// A join that reads its tables in the order in which they are named.
+    const JOIN_IN_ORDER: &'static str;
+
     fn pools(&self) -> &Pools<Self::Driver>;
 }

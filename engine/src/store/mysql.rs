@@ -181,6 +181,7 @@ impl Database for MySqlDatabase {
     const ROWS_AFFECTED: &'static str = "ROW_COUNT()";
     const INSERT_NEW: &'static str = "INSERT IGNORE";
     const JSON_TABLE: bool = true;
+    const JOIN_IN_ORDER: &'static str = "STRAIGHT_JOIN";
     const CURSOR: &'static str = "NULL";
 
     fn pools(&self) -> &Pools<MySqlDriver> {

@@ -25,7 +25,7 @@ use crate::product_index::Products;
 
 /// The stored columns.
 pub(super) const STORED: &str = "id, hold_id, product_id, qty, price, packed_lines, status, disposition, \
-     flags, secret, amount, currency, refunded, reference, paid_by, version, created_at, \
+     flags, secret, amount, currency, refunded, reference, paid_by, other_payments, version, created_at, \
      updated_at, due_at, paid_at, metadata, created_by, customer";
 
 /// The columns of a new order that has nothing else than every order: the others have
@@ -55,7 +55,8 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<Option<OrderRow>> {
     let (status, payment_disposition, flags) = (row.coded()?, row.coded()?, row.int()?);
     let secret = row.token()?;
     let (amount, currency, refunded) = (row.int()?, row.currency()?, row.int()?);
-    let (reference, paid_by, version) = (row.opt_key()?, row.opt_key()?, row.count()?);
+    let (reference, paid_by) = (row.opt_key()?, row.opt_key()?);
+    let (other_payments, version) = (row.opt_json()?.unwrap_or_default(), row.count()?);
     let (created_at, updated_at, pay_until) = (row.time()?, row.time()?, row.opt_time()?);
     let (paid_at, metadata) = (row.int()?, row.opt_key()?);
     let paid_at = (paid_at != 0).then(|| Timestamp::from_micros(paid_at));
@@ -92,7 +93,16 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<Option<OrderRow>> {
         updated_at,
     };
     let (is_closed, has_failed_attempt) = (flags & CLOSED != 0, flags & FAILED_ATTEMPT != 0);
-    Ok(Some(OrderRow { order, secret, version, is_closed, has_failed_attempt, paid_by, paid_at }))
+    Ok(Some(OrderRow {
+        order,
+        secret,
+        version,
+        is_closed,
+        has_failed_attempt,
+        paid_by,
+        other_payments,
+        paid_at,
+    }))
 }
 
 /// The columns of [`lines`].
@@ -203,7 +213,8 @@ fn write_dispositions<T>(changes: &Changes) -> Vec<Statement<T>> {
 
 /// Whether the columns [`PLAIN`] have all of a new order.
 fn is_plain(row: &OrderRow) -> bool {
-    let OrderRow { order, version, is_closed, has_failed_attempt, paid_by, paid_at, .. } = row;
+    let OrderRow { order, version, is_closed, has_failed_attempt, .. } = row;
+    let OrderRow { paid_by, other_payments, paid_at, .. } = row;
     let Order { status, payment_disposition, refunded_amount, .. } = order;
     let Order { reference, customer, metadata, created_by, .. } = order;
     (*status, *payment_disposition) == (OrderStatus::PendingPayment, PaymentDisposition::None)
@@ -212,6 +223,7 @@ fn is_plain(row: &OrderRow) -> bool {
         && !is_closed
         && !has_failed_attempt
         && paid_by.is_none()
+        && other_payments.is_empty()
         && paid_at.is_none()
         && reference.is_none()
         && customer.is_none()
@@ -243,7 +255,8 @@ fn order_values(sql: &mut String, row: &OrderRow) {
     let secret = row.secret;
     put(sql, format_args!(",x'{secret}',{},'{currency}'", minor(order.amount, order)));
     let (refunded, reference) = (minor(order.refunded_amount, order), text(&order.reference));
-    put(sql, format_args!(",{refunded},{reference},{},{}", text(&row.paid_by), row.version));
+    let (paid_by, others) = (text(&row.paid_by), other_payments(row));
+    put(sql, format_args!(",{refunded},{reference},{paid_by},{others},{}", row.version));
     let due = or_null(order.pay_until.map(Timestamp::micros));
     let (created, updated) = (order.created_at.micros(), order.updated_at.micros());
     let (paid_at, customer) = (row.paid_at.map_or(0, Timestamp::micros), customer_id(order));
@@ -257,6 +270,7 @@ fn change_order<T>(change: &OrderChange) -> Statement<T> {
     let (row, order) = (&change.after, &change.after.order);
     let (status, disposition) = (order.status.code(), order.payment_disposition.code());
     let (flags, lines, paid_by) = (flags(row), packed_lines(order), text(&row.paid_by));
+    let others = other_payments(row);
     let refunded = minor(order.refunded_amount, order);
     let (updated, due) =
         (order.updated_at.micros(), or_null(order.pay_until.map(Timestamp::micros)));
@@ -264,7 +278,8 @@ fn change_order<T>(change: &OrderChange) -> Statement<T> {
     let paid_at = row.paid_at.map_or(0, Timestamp::micros);
     let sql = format!(
         "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
-         flags = {flags}, packed_lines = {lines}, paid_by = {paid_by}, refunded = {refunded}, \
+         flags = {flags}, packed_lines = {lines}, paid_by = {paid_by}, \
+         other_payments = {others}, refunded = {refunded}, \
          updated_at = {updated}, due_at = {due}, paid_at = {paid_at}, version = {} \
          WHERE id = {} AND version = {version_before}",
         row.version, order.id
@@ -293,6 +308,12 @@ fn packed_lines(order: &Order) -> String {
         })
         .collect();
     hex(StoredLine::pack(&stored).as_bytes())
+}
+
+/// The names of other payments as a JSON array; NULL for none.
+fn other_payments(row: &OrderRow) -> String {
+    let some = Some(&row.other_payments).filter(|names| !names.is_empty());
+    or_null(some.and_then(|names| serde_json::to_vec(names).ok()).map(|json| hex(&json)))
 }
 
 fn flags(row: &OrderRow) -> i64 {

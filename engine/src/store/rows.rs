@@ -92,7 +92,7 @@ impl<'a> Cells<'a> {
         serde_json::from_slice(&self.bytes()?).map_err(|_| self.invalid_value())
     }
 
-    fn opt_json<T: serde::de::DeserializeOwned>(&mut self) -> sqlx::Result<Option<T>> {
+    pub fn opt_json<T: serde::de::DeserializeOwned>(&mut self) -> sqlx::Result<Option<T>> {
         let Some(bytes) = self.opt_bytes()? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|_| self.invalid_value())
     }

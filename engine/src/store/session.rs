@@ -82,7 +82,7 @@ impl<D: Database> SqlSession<D> {
             Some(now) => format!("LEAST({now}, {estimate})"),
             None => estimate.to_string(),
         };
-        statements.extend(statements::select_read_set(read_set, D::LOCK, &now));
+        statements.extend(statements::select_read_set(read_set, D::LOCK, &now, D::JOIN_IN_ORDER));
         self.is_open = true;
         run_checked(self.connection(), &statements, &mut loading).await?;
         let time = loading.locked_at;

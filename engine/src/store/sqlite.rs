@@ -218,6 +218,7 @@ impl Database for SqliteDatabase {
     const ROWS_AFFECTED: &'static str = "changes()";
     const INSERT_NEW: &'static str = "INSERT OR IGNORE";
     const JSON_TABLE: bool = false;
+    const JOIN_IN_ORDER: &'static str = "CROSS JOIN";
     // The row with the greatest cursor is the last of the index. Rows without
     // events have 0.
     const CURSOR: &'static str = "COALESCE((SELECT first_cursor + events FROM stockade_outbox \

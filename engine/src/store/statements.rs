@@ -94,11 +94,12 @@ pub(super) fn select_products(
 }
 
 /// Reads everything of a read set but products, in lock order.
-/// `now` is the expression of the store's clock.
+/// `now` is the expression of the store's clock, `join` a join in the order of its tables.
 pub(super) fn select_read_set(
     read_set: &ReadSet,
     lock: &str,
     now: &str,
+    join: &str,
 ) -> Vec<Statement<Loading>> {
     let mut all = select_holds(&read_set.holds);
     let mut by_key = |(columns, table, key): (&str, &str, &str),
@@ -178,7 +179,7 @@ pub(super) fn select_read_set(
             .iter()
             .map(|ids| customers::select_names(format_args!("IN ({ids})"))),
     );
-    all.extend(customers::select_counted(read_set, now));
+    all.extend(customers::select_counted(read_set, now, join));
     all
 }
 
@@ -417,8 +418,12 @@ mod tests {
     fn only_the_tables_of_the_read_set_are_read() {
         let (holds, orders) = (vec![HoldId(7)], vec![OrderId(3)]);
         let (payments, keys) = (vec!["p".to_owned()], vec!["k".to_owned()]);
-        let of_holds =
-            select_read_set(&ReadSet { holds: holds.clone(), ..ReadSet::default() }, "", "0");
+        let of_holds = select_read_set(
+            &ReadSet { holds: holds.clone(), ..ReadSet::default() },
+            "",
+            "0",
+            "JOIN",
+        );
         let tables: Vec<_> = of_holds
             .iter()
             .filter_map(|it| it.sql.split("FROM ").nth(1)?.split(' ').next())
@@ -431,12 +436,12 @@ mod tests {
             ("payments e", ReadSet { awaited_orders: orders, ..ReadSet::default() }),
             ("idempotency_keys WHERE", ReadSet { keys, ..ReadSet::default() }),
         ] {
-            let [statement] = &select_read_set(&read_set, "", "0")[..] else {
+            let [statement] = &select_read_set(&read_set, "", "0", "JOIN")[..] else {
                 panic!("{read_set:?}")
             };
             assert!(statement.sql.contains(&format!("FROM stockade_{table}")), "{statement:?}");
         }
-        assert!(select_read_set(&ReadSet::default(), "", "0").is_empty());
+        assert!(select_read_set(&ReadSet::default(), "", "0", "JOIN").is_empty());
         assert!(select_products(&[], "NULL", "").is_none());
     }
 
@@ -461,7 +466,7 @@ mod tests {
         let (holds, keys) = (vec![HoldId(7)], vec!["k".to_owned()]);
         let mut read_set = ReadSet { holds, keys, ..ReadSet::default() };
         let of_customers = |read_set: &ReadSet| {
-            let all = select_read_set(read_set, "", "0");
+            let all = select_read_set(read_set, "", "0", "JOIN");
             all.iter().filter(|one| one.sql.contains("stockade_customer_holds")).count()
         };
         assert_eq!(of_customers(&read_set), 0);
@@ -470,7 +475,7 @@ mod tests {
             read_set.customers.insert(ProductId(product), customers);
         }
         assert_eq!(of_customers(&read_set), 4, "batches and detached holds");
-        let sql = select_read_set(&read_set, "", "0").pop().expect("a statement").sql;
+        let sql = select_read_set(&read_set, "", "0", "JOIN").pop().expect("a statement").sql;
         assert!(sql.contains("n.name IN (x'6f2768617261',x'78') AND h.product_id = 5"), "{sql}");
     }
 }

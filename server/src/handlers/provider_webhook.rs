@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use stockade::{
-    AsyncEngine, Currency, ErrorKind, Money, Order, OrderId, Outcome, PaymentDisposition,
-    PaymentEvent, PaymentStatus, PaymentToken, RefundRequest,
+    AsyncEngine, Currency, ErrorKind, Money, Order, OrderId, Outcome, PaymentEvent, PaymentStatus,
+    PaymentToken, RefundRequest, ReportedRefund,
 };
 
 use crate::call::Call;
@@ -140,13 +140,11 @@ fn own_names(event: &ProviderEvent) -> Result<(Option<OrderId>, Option<PaymentTo
 struct ReportedOrder {
     id: OrderId,
     token: Option<PaymentToken>,
-    /// The order itself, if it had to be read to find it.
-    order: Option<Order>,
 }
 
 impl From<Order> for ReportedOrder {
     fn from(order: Order) -> Self {
-        Self { id: order.id, token: None, order: Some(order) }
+        Self { id: order.id, token: None }
     }
 }
 
@@ -159,7 +157,7 @@ async fn find_order(
 ) -> Result<Option<ReportedOrder>, Rejection> {
     let (id, token) = own_names(event)?;
     if let Some(id) = id {
-        return Ok(Some(ReportedOrder { id, token, order: None }));
+        return Ok(Some(ReportedOrder { id, token }));
     }
     if let Some(name) = event.order.payment() {
         let provider = provider.as_str().to_owned();
@@ -182,45 +180,36 @@ fn there(found: stockade::Result<Order>) -> Result<Option<Order>, Rejection> {
     }
 }
 
-/// Takes a refund over from its provider: a full one returns all units, a partial one
-/// is money alone, and while money is owed it settles that.
+/// Takes a refund over from its provider. The engine decides what it is of, so that a
+/// repeated one is the same request.
 async fn refund(
     engine: &AsyncEngine,
     provider: Provider,
     event: &ProviderEvent,
     is_full: Option<bool>,
 ) -> Result<Effect, Rejection> {
-    let Some(ReportedOrder { id, token, order }) = find_order(engine, provider, event).await?
-    else {
+    let Some(ReportedOrder { id, token }) = find_order(engine, provider, event).await? else {
         return Ok(Effect::Ignored);
     };
-    let order = match order {
-        Some(order) => Some(order),
-        None => there(engine.order(id).await)?,
-    };
-    let Some(order) = order else { return Ok(Effect::Ignored) };
-    let mut request = RefundRequest::new(id).reason("refunded by the payment provider");
+    let mut reported = ReportedRefund::default();
+    (reported.amount, reported.currency) = money(event)?;
+    reported.payment = payment_name(provider, event);
+    reported.is_full = is_full;
+    let mut request = RefundRequest::reported(id, reported);
+    request.reason = Some("refunded by the payment provider".to_owned());
     request.key = Some(event.key.clone());
     request.payment_token = token;
-    let (amount, currency) = money(event)?;
-    if order.payment_disposition == PaymentDisposition::NeedsRefund {
-        request.owed = true;
-    } else if is_full != Some(true) {
-        match amount.filter(|_| currency.is_none_or(|currency| currency == order.currency)) {
-            Some(amount) => request.amount = Some(amount),
-            // One that does not tell how much says nothing that can be booked.
-            None => return Ok(Effect::Ignored),
-        }
-    }
     match engine.refund_order(&request).await {
         Ok(refunded) if refunded.replayed => Ok(Effect::Repeated),
         Ok(_) => Ok(Effect::Applied),
         // The shop has booked it before, or the order was never paid here.
-        Err(error) if matches!(error.kind(), ErrorKind::RefundTooLarge | ErrorKind::NotPaid) => {
-            Ok(Effect::Ignored)
-        }
+        Err(error) if is_nothing_to_refund(error.kind()) => Ok(Effect::Ignored),
         Err(error) => Err(error.into()),
     }
+}
+
+fn is_nothing_to_refund(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::RefundTooLarge | ErrorKind::NotPaid | ErrorKind::NotFound)
 }
 
 /// The amount and the currency that an event tells.

@@ -353,6 +353,10 @@ fn refund_at_the_provider_is_booked_once() {
     let shown = server.get(&format!("/api/orders/{order}"));
     assert!(shown.body.contains(r#""refunded_amount":5,"#), "{}", shown.body);
     assert_eq!(shown.field("status"), "partially_refunded");
+    // Told again while the money of a second payment is owed, it is the same refund.
+    let second = paid.replace("evt_1", "evt_9").replace("pi_1", "pi_2");
+    stripe(&server, "hush", 0, &second).expect(200, RECORDED);
+    stripe(&server, "hush", 0, &partial).expect(200, REPEATED);
     stripe(&server, "hush", 0, &refunded_charge("evt_3", &for_order(order), 20_000, 500))
         .expect(200, APPLIED);
     expect_status(&server, order, "refunded");

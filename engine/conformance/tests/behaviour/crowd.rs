@@ -28,9 +28,11 @@ pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec
 }
 
 /// Engines on one store: each has a queue and caches of its own, as each would
-/// in a process of its own.
+/// in a process of its own. SQLite serves writers in no order: on a loaded machine one
+/// may wait long.
 pub fn engines(world: &World, count: usize) -> Vec<Engine> {
-    (0..count).map(|_| world.engine()).collect()
+    let open = |_| world.builder().set("queue_wait", "60s").and_then(Builder::open);
+    (0..count).map(|at| open(at).expect("opens")).collect()
 }
 
 /// One of `engines` for each caller in turn.

@@ -32,6 +32,15 @@ fn readers_never_see_a_product_go_back_by_two_engines(world: &World) {
     read(&engines(world, 2));
 }
 
+/// Counts a writer as done once it is dropped.
+struct Done<'a>(&'a AtomicUsize);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Twelve callers: eight write and look at once for what they wrote; four only
 /// look, until the others are done.
 fn read(engines: &[Engine]) {
@@ -52,6 +61,8 @@ fn read(engines: &[Engine]) {
             }
             return;
         }
+        // Also when it fails: the others would look for ever.
+        let _done = Done(&writing);
         for _ in 0..25 {
             seen = look(seen);
             let hold = engine.create_hold(HoldRequest::new(id, 1)).expect("held").value;
@@ -60,7 +71,6 @@ fn read(engines: &[Engine]) {
             engine.release_hold(hold.id).expect("released");
             seen = look(seen + 1);
         }
-        writing.fetch_sub(1, Ordering::Relaxed);
     });
     let last = assert_exact(&engines[0], &[id], STOCK).replay()[&id].1;
     for engine in engines {

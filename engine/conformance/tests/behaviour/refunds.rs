@@ -4,7 +4,7 @@
 use stockade::{
     Engine, ExtendOrderRequest, LatePayment, LineUnits, Order, OrderRequest, OrderStatus,
     OrderedHold, Outcome, PaymentDisposition, PaymentEvent, PaymentReference, ProductId,
-    RefundRequest, RestockRequest,
+    RefundRequest, ReportedRefund, RestockRequest,
 };
 
 use crate::crowd::{at_once, engines, pick};
@@ -22,6 +22,9 @@ pub const SCENARIOS: &[Scenario] = scenarios!("refunds";
     returned_units_are_restocked_once,
     money_that_is_owed_is_settled,
     late_money_of_a_second_payment_is_owed_too,
+    money_of_a_wrong_amount_is_told_from_further_money,
+    a_reported_refund_is_of_the_payment_that_it_names,
+    a_reported_refund_is_the_same_request_whatever_became_of_its_order,
     a_refund_key_moves_units_once,
     a_refund_that_shows_a_wrong_payment_token_is_refused,
     a_payment_reference_names_one_order,
@@ -218,6 +221,94 @@ fn late_money_of_a_second_payment_is_owed_too(world: &World) {
     assert_eq!(late("stripe/pi_1", "s-4"), settled, "told again");
     assert_eq!(late("stripe/pi_3", "s-5"), (owed, "payment.duplicate"));
     assert_numbers(&engine, id, [9, 0, 0, 0]);
+    assert_clean(&engine);
+}
+
+/// A success by a payment of this name.
+fn success(order: &Order, payment: &str, key: &str) -> PaymentEvent {
+    let event = PaymentEvent::for_order(order.id, Outcome::Success).key(key);
+    event.payment_reference(payment)
+}
+
+fn money_of_a_wrong_amount_is_told_from_further_money(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 9);
+    let made = order(&engine, id, 2);
+    let take = |event| {
+        engine.record_payment(event).expect("taken");
+        let disposition = engine.order(made.id).expect("is there").payment_disposition;
+        (disposition, story(&engine, id).pop().expect("an event").0)
+    };
+    let wrong = success(&made, "stripe/A", "a").amount("1".parse().expect("money"));
+    let mismatch = (PaymentDisposition::AmountMismatch, "payment.amount_mismatch");
+    assert_eq!(take(wrong), mismatch);
+    engine.cancel_order(made.id).expect("cancelled");
+    let owed = (PaymentDisposition::NeedsRefund, "payment.duplicate");
+    assert_eq!(take(success(&made, "stripe/B", "b")), owed);
+    engine.refund_order(RefundRequest::new(made.id).owed()).expect("settled");
+    assert_eq!(take(success(&made, "stripe/A", "a-2")).0, PaymentDisposition::Refunded, "known");
+    assert_eq!(take(success(&made, "stripe/B", "b-2")).0, PaymentDisposition::Refunded, "known");
+    assert_eq!(take(success(&made, "stripe/C", "c")), owed);
+    assert_numbers(&engine, id, [9, 0, 0, 0]);
+    assert_clean(&engine);
+}
+
+/// A refund that a provider reports, of this payment.
+fn reported(order: &Order, payment: &str, amount: &str, is_full: Option<bool>) -> RefundRequest {
+    let mut reported = ReportedRefund::default();
+    (reported.payment, reported.is_full) = (Some(payment.to_owned()), is_full);
+    reported.amount = Some(amount.parse().expect("money"));
+    RefundRequest::reported(order.id, reported)
+}
+
+fn a_reported_refund_is_of_the_payment_that_it_names(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 9);
+    let made = order(&engine, id, 1);
+    for (payment, key) in [("stripe/A", "a"), ("stripe/B", "b")] {
+        engine.record_payment(success(&made, payment, key)).expect("taken");
+    }
+    let state = |order: Order| (order.status, order.payment_disposition, order.refunded_amount);
+    let refund = |request: RefundRequest| engine.refund_order(request);
+    let (all, part) = ("19.99", "5");
+    // A part of what is owed leaves it owed.
+    let refused = refund(reported(&made, "stripe/B", part, Some(false)));
+    assert_eq!(code(refused), "refund_too_large");
+    // One of the payment that paid leaves it owed, too.
+    let parted = refund(reported(&made, "stripe/A", part, None)).expect("booked").value;
+    let owed = PaymentDisposition::NeedsRefund;
+    let five = part.parse().expect("money");
+    assert_eq!(state(parted), (OrderStatus::PartiallyRefunded, owed, five));
+    let settled = refund(reported(&made, "stripe/B", all, None)).expect("settled").value;
+    let refunded = PaymentDisposition::Refunded;
+    assert_eq!(state(settled), (OrderStatus::PartiallyRefunded, refunded, five));
+    assert_eq!(code(refund(reported(&made, "stripe/B", all, None))), "not_paid");
+    assert_numbers(&engine, id, [8, 0, 0, 1]);
+    // A full one, which says so or has the order's amount, returns the units.
+    for is_full in [None, Some(true)] {
+        let made = order(&engine, id, 1);
+        engine.record_payment(success(&made, "stripe/D", &format!("d{is_full:?}"))).expect("taken");
+        let whole = refund(reported(&made, "stripe/D", all, is_full)).expect("booked").value;
+        assert_eq!((whole.status, whole.lines.first().returned), (OrderStatus::Refunded, 1));
+    }
+    assert_eq!(returned(&engine, id), 2);
+    assert_clean(&engine);
+}
+
+fn a_reported_refund_is_the_same_request_whatever_became_of_its_order(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 9);
+    let made = order(&engine, id, 1);
+    engine.record_payment(success(&made, "stripe/A", "a")).expect("taken");
+    let part = reported(&made, "stripe/A", "5", Some(false)).key("part");
+    assert!(!engine.refund_order(&part).expect("booked").replayed);
+    engine.record_payment(success(&made, "stripe/B", "b")).expect("taken");
+    assert!(engine.refund_order(&part).expect("told again").replayed);
+    let whole = reported(&made, "stripe/B", "19.99", Some(true)).key("whole");
+    assert!(!engine.refund_order(&whole).expect("settled").replayed);
+    assert!(engine.refund_order(&whole).expect("told again").replayed);
+    let order = engine.order(made.id).expect("is there");
+    assert_eq!(order.payment_disposition, PaymentDisposition::Refunded);
     assert_clean(&engine);
 }
 

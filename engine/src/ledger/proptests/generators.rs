@@ -192,6 +192,9 @@ pub(super) enum Refunding {
     Restocked,
     Returned,
     Owed,
+    /// As a provider reports it: of one of few payments or of one it does not name, and
+    /// whether it says that it is a full one.
+    Reported(Option<u8>, Option<bool>),
 }
 
 /// The weights of a run of histories.
@@ -386,10 +389,14 @@ impl Drawn {
             8 => Action::ExtendOrder { order: position, ttl: (whose < 8).then_some(ttl) },
             9 => Action::CancelOrder { order: position },
             10 => {
-                let how = match more.take(8) {
+                let how = match more.take(12) {
                     0..4 => Refunding::Returned,
                     4..7 => Refunding::Restocked,
-                    _ => Refunding::Owed,
+                    7 => Refunding::Owed,
+                    _ => {
+                        let is_full = [None, Some(false), Some(true)][more.take(3) as usize];
+                        Refunding::Reported((whose % 4 < 3).then_some(whose % 3), is_full)
+                    }
                 };
                 let amount = [None, None, None, Some("1"), Some("0"), Some("0.5"), Some("0.001")];
                 let amount = amount[more.take(7) as usize];

@@ -38,6 +38,8 @@ pub(super) struct OrderState {
     pub has_failed: bool,
     /// The name of the payment that paid it.
     pub paid_by: Option<String>,
+    /// Those of other payments whose money came.
+    pub others: Vec<String>,
     pub paid_at: Option<Timestamp>,
     /// Whether it was cancelled when due and not all of its units are back: those of
     /// other products than the first line's return once the store meets all products.
@@ -47,7 +49,15 @@ pub(super) struct OrderState {
 impl OrderState {
     fn new(order: Order) -> Self {
         let (is_closed, has_failed, is_lingering) = (false, false, false);
-        Self { order, is_closed, has_failed, paid_by: None, paid_at: None, is_lingering }
+        Self {
+            order,
+            is_closed,
+            has_failed,
+            paid_by: None,
+            others: Vec::new(),
+            paid_at: None,
+            is_lingering,
+        }
     }
 
     pub(super) fn uses(&self, hold_id: HoldId) -> bool {
@@ -162,7 +172,7 @@ impl ReferenceModel {
         self.name(&mut result);
         // Only the answer that makes something shows its token.
         if !matches!(command, Command::Hold { .. } | Command::Cart { .. } | Command::Order { .. }) {
-            hide_tokens(&mut result);
+            hide_what_is_shown_once(&mut result);
         }
         result
     }
@@ -430,12 +440,15 @@ fn to_unsigned(units: i128) -> u64 {
     u64::try_from(units).unwrap_or(u64::MAX)
 }
 
-fn hide_tokens(result: &mut CommandResult) {
+/// Takes from an answer what only the one that makes a hold, a cart or an order shows:
+/// the tokens, and of holds the customer and the metadata.
+fn hide_what_is_shown_once(result: &mut CommandResult) {
+    let hide = |hold: &mut Hold| (hold.token, hold.customer, hold.metadata) = (None, None, None);
     match result {
-        Ok(Answer::Hold(hold)) => hold.token = None,
+        Ok(Answer::Hold(hold)) => hide(hold),
         Ok(Answer::Cart(cart)) => {
             cart.token = None;
-            cart.holds.iter_mut().for_each(|hold| hold.token = None);
+            cart.holds.iter_mut().for_each(hide);
         }
         Ok(Answer::Order(order)) => order.payment_token = None,
         _ => {}

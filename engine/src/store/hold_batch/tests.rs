@@ -155,7 +155,6 @@ fn the_documented_example_unpacks() {
     assert_eq!(unpacked, [(7, 1, 0), (8, 2, 1), (9, 1, 2), (10, 5, 4)]);
     let Counts { holds, active_units } = row.counts();
     assert_eq!((holds, active_units), ([1, 1, 1, 0, 1], 1));
-    let tokens: Vec<_> =
-        row.holds().take(2).filter_map(|(_, hold)| Some(hold.token.to_string())).collect();
+    let tokens: Vec<_> = row.holds().take(2).map(|(_, hold)| hold.token.to_string()).collect();
     assert_eq!(tokens, ["deaac0b190c0d8a66ee55d4eefd27422", "5707b56d09b119c35e9aec7f436b0b1b"]);
 }

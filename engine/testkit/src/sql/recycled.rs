@@ -2,7 +2,8 @@
 //! takes a server longer than most tests take.
 
 use std::env;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -25,27 +26,35 @@ impl SharedSqlServer {
     #[track_caller]
     pub fn recycled_database(&self, empty: &str) -> String {
         let Some(folder) = folder() else { return self.fresh_database() };
+        match self.take(&folder, empty) {
+            Ok(name) => self.url(&name),
+            Err(cause) => panic!("failed to lock a database in {}: {cause}", folder.display()),
+        }
+    }
+
+    /// Takes a database that no living process has, or creates one.
+    #[track_caller]
+    fn take(&self, folder: &Path, empty: &str) -> io::Result<String> {
         let prefix = format!("p{}_", self.port);
-        for entry in fs::read_dir(&folder).expect("the folder of locks is there").flatten() {
+        for entry in fs::read_dir(folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with(&prefix)
                 && let Some(lock) = lock(&entry.path())
             {
                 if self.is_emptied(&name, empty) {
                     own(lock);
-                    return self.url(&name);
+                    return Ok(name);
                 }
                 // The next one that looks would find the same.
                 let _ = fs::remove_file(entry.path());
             }
         }
         let name = format!("{prefix}{}", unique_name());
-        let made = OpenOptions::new().create_new(true).write(true).open(folder.join(&name));
-        let lock = made.expect("the folder of locks can be written");
-        lock.lock().expect("a new file can be locked");
+        let lock = File::create_new(folder.join(&name))?;
+        lock.lock()?;
         self.create_database(&name);
         own(lock);
-        self.url(&name)
+        Ok(name)
     }
 
     /// Keeps a database from being recycled: its tables are no longer as they were made.

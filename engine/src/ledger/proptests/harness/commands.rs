@@ -11,7 +11,8 @@ use super::super::generators::{self, ABSENT, Action, Digits, Key, Refunding, Tar
 use super::Harness;
 use crate::ledger::{Command, IdempotencyKey, NewHold, OrderTerms, PaymentTerms, Refund};
 use crate::model::{
-    CartId, Currency, HoldId, LineUnits, Money, OrderId, OrderedHold, ProductId, ProductRef, Token,
+    CartId, Currency, HoldId, LineUnits, Money, OrderId, OrderedHold, ProductId, ProductRef,
+    ReportedRefund, Token,
 };
 
 impl Harness {
@@ -105,14 +106,18 @@ impl Harness {
                 Command::CancelOrder { order_id: self.order(order), reason: None }
             }
             Action::Refund { order, ref lines, amount, how, ref key } => {
-                let is_owed = how == Refunding::Owed;
-                let refund = Refund {
-                    lines: if is_owed { Vec::new() } else { line_units(lines) },
-                    amount: amount.filter(|_| !is_owed).map(money),
-                    restock: how == Refunding::Restocked,
-                    owed: is_owed,
-                    reason: None,
-                    secret: None,
+                let amount = amount.map(money);
+                let refund = match how {
+                    Refunding::Owed => Refund { owed: true, ..Refund::default() },
+                    Refunding::Reported(name, is_full) => {
+                        let payment = name.map(payment_name);
+                        let reported = ReportedRefund { payment, amount, currency: None, is_full };
+                        Refund { reported: Some(reported), ..Refund::default() }
+                    }
+                    Refunding::Returned | Refunding::Restocked => {
+                        let (lines, restock) = (line_units(lines), how == Refunding::Restocked);
+                        Refund { lines, amount, restock, ..Refund::default() }
+                    }
                 };
                 let (order_id, key) = (self.order(order), key.map(idempotency_key));
                 Command::Refund { order_id, refund: Box::new(refund), key }

@@ -130,9 +130,20 @@ impl Harness {
             assert_eq!(secret, Some(row.secret), "{row:?}");
             (counts.updated_at, expected_order.updated_at) = (self.now, self.now);
             assert_eq!(counts, expected_order, "{row:?} at {}", self.now);
-            let flags = (row.is_closed, row.has_failed_attempt, &row.paid_by, row.paid_at);
-            let wanted =
-                (expected.is_closed, expected.has_failed, &expected.paid_by, expected.paid_at);
+            let flags = (
+                row.is_closed,
+                row.has_failed_attempt,
+                &row.paid_by,
+                &row.other_payments,
+                row.paid_at,
+            );
+            let wanted = (
+                expected.is_closed,
+                expected.has_failed,
+                &expected.paid_by,
+                &expected.others,
+                expected.paid_at,
+            );
             assert_eq!(flags, wanted, "{row:?}");
         }
     }

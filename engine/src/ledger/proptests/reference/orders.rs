@@ -5,7 +5,7 @@ use crate::ledger::{Answer, CommandResult, OrderTerms, PaymentRow, PaymentTerms,
 use crate::model::{
     EventKind, Hold, HoldStatus, LineUnits, Money, Order, OrderId, OrderLine, OrderLines,
     OrderStatus, OrderedHold, Outcome, PaymentDisposition, PaymentStatus, PaymentToken, ProductId,
-    ProductRef, Token,
+    ProductRef, ReportedRefund, Token,
 };
 
 impl OrderState {
@@ -188,10 +188,10 @@ impl ReferenceModel {
         let (order, is_closed) = (state.order.clone(), state.is_closed);
         let is_right = terms.amount.is_none_or(|amount| amount == order.amount)
             && terms.currency.is_none_or(|currency| currency == order.currency);
-        let is_second = match (&state.paid_by, &terms.reference) {
-            (Some(first), Some(second)) => first != second,
-            _ => false,
-        };
+        let mut names: Vec<&String> = state.others.iter().collect();
+        names.extend(&state.paid_by);
+        let is_second =
+            terms.reference.as_ref().is_some_and(|it| !names.is_empty() && !names.contains(&it));
         let untouched = order.payment_disposition == PaymentDisposition::None;
         let failed = matches!(outcome, Outcome::Failure | Outcome::Cancelled);
         match (order.status, outcome) {
@@ -204,6 +204,7 @@ impl ReferenceModel {
             }
             (OrderStatus::PendingPayment, Outcome::Success) => {
                 self.set_order(id, order.status, PaymentDisposition::AmountMismatch);
+                self.note_other(id, terms);
                 self.emit_alone(EventKind::PaymentAmountMismatch, id);
             }
             (OrderStatus::PendingPayment, Outcome::Failure)
@@ -234,13 +235,14 @@ impl ReferenceModel {
                     self.emit_lines(EventKind::OrderPaid, id);
                 } else {
                     self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
-                    self.note_payer(id, terms);
+                    self.note_other(id, terms);
                     self.emit_alone(EventKind::PaymentNeedsRefund, id);
                 }
             }
             // Of a paid order, refunded or not, or of one that other money came too late for.
             (_, Outcome::Success) if is_second => {
                 self.set_order(id, order.status, PaymentDisposition::NeedsRefund);
+                self.note_other(id, terms);
                 self.emit_alone(EventKind::PaymentDuplicate, id);
             }
             (OrderStatus::Cancelled, _) => {}
@@ -252,6 +254,18 @@ impl ReferenceModel {
     fn note_payer(&mut self, id: OrderId, terms: &PaymentTerms) {
         if let Some(state) = self.orders.get_mut(&id) {
             state.paid_by.clone_from(&terms.reference);
+            state.others.retain(|other| Some(other) != terms.reference.as_ref());
+        }
+    }
+
+    /// Notes a payment whose money is owed, as long as there are few.
+    fn note_other(&mut self, id: OrderId, terms: &PaymentTerms) {
+        if let (Some(state), Some(name)) = (self.orders.get_mut(&id), &terms.reference)
+            && state.paid_by.as_ref() != Some(name)
+            && !state.others.contains(name)
+            && state.others.len() < 16
+        {
+            state.others.push(name.clone());
         }
     }
 
@@ -348,8 +362,36 @@ impl ReferenceModel {
         if of == id { self.answer(id) } else { Err(Refusal::ReferenceTaken(of)) }
     }
 
+    /// Returns what is asked for by a refund that a provider reports.
+    fn asked_by_report(&self, id: OrderId, report: &ReportedRefund) -> Result<Refund, Refusal> {
+        let OrderState { order, paid_by, .. } = &self.orders[&id];
+        let is_unpaid =
+            matches!(order.status, OrderStatus::PendingPayment | OrderStatus::Cancelled);
+        let is_other = report.payment.is_some() && paid_by.is_some() && report.payment != *paid_by;
+        let is_payer = report.payment.is_some() && report.payment == *paid_by;
+        if order.payment_disposition == PaymentDisposition::NeedsRefund && (is_unpaid || !is_payer)
+        {
+            return match report.is_full {
+                Some(false) => Err(Refusal::RefundTooLarge(id, String::new())),
+                _ => Ok(Refund { owed: true, ..Refund::default() }),
+            };
+        }
+        if is_unpaid || is_other {
+            return Err(Refusal::NotPaid(id));
+        }
+        match (report.is_full, report.amount) {
+            (Some(true), _) => Ok(Refund::default()),
+            (None, Some(amount)) if amount == order.amount => Ok(Refund::default()),
+            (_, Some(amount)) => Ok(Refund { amount: Some(amount), ..Refund::default() }),
+            (_, None) => Err(Refusal::RefundTooLarge(id, String::new())),
+        }
+    }
+
     pub(super) fn refund(&mut self, id: OrderId, refund: &Refund) -> CommandResult {
         let order = self.settled(id)?;
+        let asked = refund.reported.as_ref().map(|report| self.asked_by_report(id, report));
+        let asked = asked.transpose()?;
+        let refund = asked.as_ref().unwrap_or(refund);
         // The words of the refusal are not the model's.
         let too_large = Err(Refusal::RefundTooLarge(id, String::new()));
         if refund.owed {
