@@ -7,6 +7,8 @@
 //! which is why entries expire. One entry has consecutive ids of the
 //! same products.
 
+mod carts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+pub(crate) use self::carts::Carts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ProductId;
 use crate::runtime::{self, Runtime};
@@ -31,6 +34,7 @@ const LOOKUP_MAX: usize = 512;
 pub(crate) struct ProductIndex {
     pub holds: Arc<Table>,
     pub orders: Arc<Table>,
+    pub carts: Carts,
 }
 
 /// The products of holds, or of orders, by their ids.
@@ -70,7 +74,11 @@ impl ProductIndex {
             runtime: runtime.clone(),
             state: Mutex::new(State::new()),
         };
-        Self { holds: Arc::new(table(Owned::Hold)), orders: Arc::new(table(Owned::Order)) }
+        Self {
+            holds: Arc::new(table(Owned::Hold)),
+            orders: Arc::new(table(Owned::Order)),
+            carts: Carts::new(),
+        }
     }
 }
 

@@ -90,6 +90,7 @@ fn publish(services: &Services, changes: &Changes) {
     if let Some(soonest) = soonest {
         services.sweeper_waker.falls_due(soonest);
     }
+    services.product_index.carts.remember(&changes.new_holds);
     if !services.store.single_writer() {
         let index = &services.product_index;
         let holds = changes.new_holds.iter();

@@ -46,21 +46,27 @@ impl LocalBackend {
         self.submit_cart(cart_id, extend).await
     }
 
-    /// Executes a command about a cart. Its holds are read first: a cart keeps them,
-    /// and their products are the lanes of the command.
+    /// Executes a command about a cart. Its holds are looked up first: a cart keeps
+    /// them, and their products are the lanes of the command.
     async fn submit_cart(
         &self,
         id: CartId,
         command: impl FnOnce(Vec<HoldId>) -> Command,
     ) -> Result<Cart> {
-        let (cart, _) = self.read_cart(id).await?;
-        let mut holds: Vec<HoldId> = cart.holds.iter().map(|hold| hold.id).collect();
+        let found = match self.services.product_index.carts.get(id) {
+            Some(known) => known,
+            None => {
+                let (cart, _) = self.read_cart(id).await?;
+                cart.holds.iter().map(|hold| (hold.id, hold.product_id)).collect()
+            }
+        };
+        let mut holds: Vec<HoldId> = found.iter().map(|(id, _)| *id).collect();
         holds.sort_unstable();
-        let lanes = cart.holds.iter().map(|hold| self.combiner.lane(hold.product_id));
+        let lanes = found.iter().map(|(_, product)| self.combiner.lane(*product));
         Ok(replayable!(self.submit(command(holds), lanes).await?, Cart)?.value)
     }
 
-    async fn read_cart(&self, id: CartId) -> Result<(Cart, Timestamp)> {
+    pub(super) async fn read_cart(&self, id: CartId) -> Result<(Cart, Timestamp)> {
         commands::possible_cart(id)?;
         let found = self.read_store(move |store| async move { store.cart(id).await }).await?;
         found.ok_or_else(|| no_such("cart", id.0))

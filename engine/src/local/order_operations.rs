@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command};
 use crate::model::{
     CancelRequest, CartId, ExtendOrderRequest, Hold, HoldId, HoldStatus, Order, OrderId,
-    OrderRequest, OrderedHold, PaymentEvent, PaymentReceipt, PaymentReference, ProductRef,
-    RefundRequest, Replayable, RestockRequest, Token,
+    OrderRequest, OrderedHold, PaymentEvent, PaymentReceipt, PaymentReference, ProductId,
+    ProductRef, RefundRequest, Replayable, RestockRequest, Token,
 };
 use crate::store::Store;
 
@@ -21,20 +21,51 @@ use crate::store::Store;
 /// may be made, or tied to the payment, between the look-up and the transaction.
 const ORDER_LOOKUPS_MAX: u32 = 4;
 
+/// A hold of a cart as an order uses it.
+fn ordered((id, product): (HoldId, ProductId), token: Option<Token>) -> OrderedHold {
+    OrderedHold { token, ..OrderedHold::new(id).product(product) }
+}
+
+/// Whether an order is refused because of its holds.
+fn is_about_holds(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::HoldExpired | ErrorKind::HoldAlreadyUsed)
+}
+
 impl LocalBackend {
     pub async fn create_order(
         &self,
         mut request: OrderRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Order>> {
-        if let Some(cart_id) = request.cart_id {
-            if !request.holds.is_empty() {
-                let why = "an order is of holds or of a cart, not of both";
-                return Err(Error::invalid_argument(why));
-            }
-            request.holds = self.holds_of_cart(cart_id, request.cart_token).await?;
+        let Some(cart_id) = request.cart_id else {
+            return self.order_holds(&request, retry).await;
+        };
+        if !request.holds.is_empty() {
+            let why = "an order is of holds or of a cart, not of both";
+            return Err(Error::invalid_argument(why));
         }
-        let command = order_commands::create_order(&self.services.config, &request, retry)?;
+        let token = request.cart_token;
+        // A refusal would be kept under the key.
+        let known =
+            self.services.product_index.carts.get(cart_id).filter(|_| request.key.is_none());
+        if let Some(known) = known {
+            request.holds = known.into_iter().map(|place| ordered(place, token)).collect();
+            match self.order_holds(&request, retry).await {
+                // Of its holds some may have been released, which an order leaves out.
+                Err(error) if is_about_holds(error.kind()) => {}
+                done => return done,
+            }
+        }
+        request.holds = self.holds_of_cart(cart_id, token).await?;
+        self.order_holds(&request, retry).await
+    }
+
+    async fn order_holds(
+        &self,
+        request: &OrderRequest,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Order>> {
+        let command = order_commands::create_order(&self.services.config, request, retry)?;
         // At once: each look-up of a hold that only the store knows is a read.
         let lanes = request.holds.iter().map(|hold| async {
             match hold.product.as_ref().and_then(ProductRef::id) {
@@ -53,13 +84,8 @@ impl LocalBackend {
         cart_id: CartId,
         token: Option<Token>,
     ) -> Result<Vec<OrderedHold>> {
-        commands::possible_cart(cart_id)?;
-        let found = self.read_store(move |store| async move { store.cart(cart_id).await }).await?;
-        let (cart, _) = found.ok_or_else(|| no_such("cart", cart_id.0))?;
-        let ordered = |hold: &Hold| {
-            let of_product = OrderedHold::new(hold.id).product(hold.product_id);
-            OrderedHold { token, ..of_product }
-        };
+        let (cart, _) = self.read_cart(cart_id).await?;
+        let ordered = |hold: &Hold| ordered((hold.id, hold.product_id), token);
         let left = cart.holds.iter().filter(|hold| hold.status != HoldStatus::Released);
         let left: Vec<OrderedHold> = left.map(ordered).collect();
         Ok(if left.is_empty() { cart.holds.iter().map(ordered).collect() } else { left })

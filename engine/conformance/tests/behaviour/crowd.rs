@@ -7,7 +7,7 @@ use std::thread;
 use stockade::{Engine, ErrorKind, Result};
 
 use crate::socket::counters;
-use crate::world::World;
+use crate::world::{Builder, World};
 
 /// Runs `work` on so many threads, all of which begin at the same moment;
 /// answers what they answered, in their order.
