@@ -50,12 +50,12 @@ fn invalid_json_is_malformed_and_wrong_shape_is_invalid() {
 fn shape_errors_name_field_and_expected_type() {
     let server = Server::sqlite(&[]);
     for (path, body, says) in [
-        ("/api/holds", r#"{"items":7}"#, "items: expected an array, found a number"),
+        ("/api/holds", r#"{"items":7}"#, "items: expected an array, found 7"),
         ("/api/holds", r#"{"items":[{"product_id":1}]}"#, "items[0].quantity is missing"),
         (
             "/api/holds",
             r#"{"items":[{"product_id":1,"quantity":1},{"product_id":1,"quantity":"2"}]}"#,
-            "items[1].quantity: expected a whole number from 0 to 4294967295, found a string",
+            "items[1].quantity: expected a whole number from 1 to 4294967295, found a string",
         ),
         ("/api/holds", r#"{"items":[[1,1]]}"#, "items[0]: expected an object, found an array"),
         (
@@ -63,7 +63,7 @@ fn shape_errors_name_field_and_expected_type() {
             r#"{"ttl":"60"}"#,
             "ttl: expected a whole number from 0 to 18446744073709551615, found a string",
         ),
-        ("/api/holds/1/1", r#"{"customer":7}"#, "customer: expected a string, found a number"),
+        ("/api/holds/1/1", r#"{"customer":7}"#, "customer: expected a string, found 7"),
         ("/api/holds/1/extend", r#"{"token":"x"}"#, "token: a token is 32 hexadecimal digits"),
         ("/api/admin/products", r#"{"name":"Lamp","price":1}"#, "stock is missing"),
         (
@@ -71,6 +71,44 @@ fn shape_errors_name_field_and_expected_type() {
             r#"{"delta":"7","reason":"found"}"#,
             "delta: expected a whole number from -9223372036854775808 to 9223372036854775807, \
              found a string",
+        ),
+        (
+            "/api/admin/products",
+            r#"{"name":"Lamp","price":1,"stock":-1}"#,
+            "stock: expected a whole number from 0 to 9223372036854775807, found -1",
+        ),
+        (
+            "/api/admin/products",
+            r#"{"id":-1,"name":"Lamp","price":1,"stock":1}"#,
+            "id: expected a whole number from 1 to 9007199254740991, found -1",
+        ),
+        (
+            "/api/holds",
+            r#"{"items":[{"product_id":1,"quantity":-1}]}"#,
+            "items[0].quantity: expected a whole number from 1 to 4294967295, found -1",
+        ),
+        (
+            "/api/holds",
+            r#"{"items":[{"product_id":1,"quantity":4294967296}]}"#,
+            "items[0].quantity: expected a whole number from 1 to 4294967295, found 4294967296",
+        ),
+        (
+            "/api/admin/products",
+            r#"{"name":"Lamp","price":1E1,"stock":1}"#,
+            "price: expected a decimal of at least 0 with at most 4 places, in digits such as \
+             19.99, got `1E1`",
+        ),
+        (
+            "/api/payments/webhook",
+            r#"{"status":"paid","order_id":1,"amount":-1}"#,
+            "amount: expected a decimal of at least 0 with at most 4 places, in digits such as \
+             19.99, got `-1`",
+        ),
+        (
+            "/api/admin/products",
+            r#"{"name":"Lamp","price":1,"stock":1,"on_sale_from":"1969-12-31T23:59:59Z"}"#,
+            "on_sale_from: expected a moment such as 2026-11-27T08:00:00Z, in the years 1970 to \
+             9999, got `1969-12-31T23:59:59Z`",
         ),
     ] {
         let refused = server.post_json(path, body);
