@@ -17,6 +17,9 @@ use crate::problem::{Code, Rejection};
 /// clients read the response only after they have sent everything.
 const DISCARD_MAX: u64 = 16 << 20;
 
+/// The largest id: JavaScript keeps whole numbers exactly up to it.
+const ID_MAX: u64 = (1 << 53) - 1;
+
 /// Reads a body of at most `limit` bytes.
 pub async fn read(
     headers: &HeaderMap,
@@ -185,7 +188,7 @@ fn shape_error(path: &str, error: &serde_json::Error) -> Rejection {
     let mismatch = said.strip_prefix("invalid type: ").or(said.strip_prefix("invalid value: "));
     let why = match mismatch.and_then(|said| said.rsplit_once(", expected ")) {
         Some((found, expected)) => {
-            format!("expected {}, found {}", json_type_name(expected), json_kind(found))
+            format!("expected {}, found {}", json_type_name(path, expected), json_kind(found))
         }
         None => said.to_owned(),
     };
@@ -212,9 +215,19 @@ fn quoted<'a>(said: &'a str, beginning: &str) -> Option<&'a str> {
     said.strip_prefix(beginning)?.strip_prefix('`')?.strip_suffix('`')
 }
 
-/// Returns the JSON name of the type that serde expected.
-fn json_type_name(expected: &str) -> String {
+/// Returns the JSON name of the type that serde expected of a field.
+fn json_type_name(path: &str, expected: &str) -> String {
+    let field = path.rsplit('.').next().unwrap_or_default();
     match expected {
+        "u32" if matches!(field, "quantity" | "line") => {
+            format!("a whole number from 1 to {}", u32::MAX)
+        }
+        "u64" if field == "id" || field.ends_with("_id") => {
+            format!("a whole number from 1 to {ID_MAX}")
+        }
+        "u64" if matches!(field, "stock" | "safety_stock" | "to") => {
+            format!("a whole number from 0 to {}", i64::MAX)
+        }
         "u32" => format!("a whole number from 0 to {}", u32::MAX),
         "u64" => format!("a whole number from 0 to {}", u64::MAX),
         "i64" => format!("a whole number from {} to {}", i64::MIN, i64::MAX),
@@ -225,12 +238,13 @@ fn json_type_name(expected: &str) -> String {
     }
 }
 
-/// Returns the JSON type that serde found, without the value, which may be long
-/// or secret.
-fn json_kind(found: &str) -> &'static str {
+/// Returns the whole number that serde found, or else the JSON type: other values may be
+/// long or secret.
+fn json_kind(found: &str) -> &str {
     match found.split([' ', '`']).next().unwrap_or_default() {
         "string" | "character" => "a string",
-        "integer" | "number" => "a number",
+        "integer" => found.split('`').nth(1).unwrap_or("a number"),
+        "number" => "a number",
         "floating" => "a number that is not whole or too large",
         "boolean" => "true or false",
         "map" => "an object",
@@ -308,10 +322,10 @@ mod tests {
         let read = |body| object::<Whole<'_>>(body);
         assert!(read(r#"{"items":[{"a":1},2],"price":1.10}"#).is_ok());
         for (body, says) in [
-            (r#"{"items":7}"#, "items: expected an array, found a number"),
+            (r#"{"items":7}"#, "items: expected an array, found 7"),
             ("{}", "items is missing"),
             (r#"{"items":[],"items":[]}"#, "items is given twice"),
-            (r#"{"items":[],"customer":7}"#, "customer: expected a string, found a number"),
+            (r#"{"items":[],"customer":7}"#, "customer: expected a string, found 7"),
             (
                 r#"{"items":[],"delta":"7"}"#,
                 "delta: expected a whole number from -9223372036854775808 to \
@@ -319,11 +333,15 @@ mod tests {
             ),
             (
                 r#"{"items":[],"inner":[{"quantity":1},{"quantity":-1}]}"#,
-                "inner[1].quantity: expected a whole number from 0 to 4294967295, found a number",
+                "inner[1].quantity: expected a whole number from 1 to 4294967295, found -1",
+            ),
+            (
+                r#"{"items":[],"inner":[{"quantity":4294967296}]}"#,
+                "inner[0].quantity: expected a whole number from 1 to 4294967295, found 4294967296",
             ),
             (
                 r#"{"items":[],"inner":[{"quantity":99999999999999999999}]}"#,
-                "inner[0].quantity: expected a whole number from 0 to 4294967295, found a number \
+                "inner[0].quantity: expected a whole number from 1 to 4294967295, found a number \
                  that is not whole or too large",
             ),
             (r#"{"items":[],"inner":[{}]}"#, "inner[0].quantity is missing"),

@@ -29,6 +29,7 @@ pub use order_name::OrderName;
 use crate::problem::{Code, Rejection};
 use crate::settings::{Secrets, Settings};
 use crate::signature::unix_seconds;
+use amount::Place;
 use ask::HttpClient;
 
 /// A payment provider whose webhooks the server understands.
@@ -257,7 +258,7 @@ impl Providers {
             Provider::Paymob => {
                 let body = json::object(delivery.body)?;
                 paymob::verify(delivery, &body, secrets)?;
-                paymob::events(&body)
+                paymob::events(&body, &self.settings.paymob_integration_ids)
             }
             Provider::Checkout => {
                 checkout::verify(delivery, secrets)?;

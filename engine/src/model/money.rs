@@ -126,7 +126,8 @@ impl FromStr for Money {
             });
         units.map(Self).ok_or_else(|| {
             InvalidArgument::new(format!(
-                "a price is a decimal of at least 0 with at most {DECIMALS_MAX} places, got `{}`",
+                "expected a decimal of at least 0 with at most {DECIMALS_MAX} places, in digits such as \
+                 19.99, got `{}`",
                 text.chars().take(40).collect::<String>()
             ))
         })

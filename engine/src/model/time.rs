@@ -83,7 +83,7 @@ impl FromStr for Timestamp {
         let stored = parsed.filter(|time| (1970..=9999).contains(&time.year()));
         stored.map(Self::from).ok_or_else(|| {
             InvalidArgument::new(format!(
-                "expected a moment such as 2026-11-27T08:00:00Z, got `{}`",
+                "expected a moment such as 2026-11-27T08:00:00Z, in the years 1970 to 9999, got `{}`",
                 text.chars().take(40).collect::<String>()
             ))
         })

@@ -150,9 +150,14 @@ impl Cells<'_> {
     fn number(&self, name: &str) -> Result<Option<u64>, Rejection> {
         let parse = |text: &str| {
             let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-            let parsed = text.parse().ok().filter(|_| is_number);
+            let parsed =
+                text.parse().ok().filter(|number| is_number && i64::try_from(*number).is_ok());
             parsed.ok_or_else(|| {
-                let why = format!("{name}: expected a whole number from 0 to {}", u64::MAX);
+                let shown: String = text.chars().take(40).collect();
+                let why = format!(
+                    "{name}: expected a whole number from 0 to {}, found `{shown}`",
+                    i64::MAX
+                );
                 Rejection::invalid(why)
             })
         };

@@ -187,7 +187,7 @@ fn bad_lines_of_csv_are_named_by_their_first_line() {
     assert_eq!(code, 1);
     for says in [
         "line 4: the header has 4 columns, and the line has 3\n",
-        "line 5: stock: expected a whole number from 0 to 18446744073709551615\n",
+        "line 5: stock: expected a whole number from 0 to 9223372036854775807, found `-1`\n",
         "line 6: price is missing\n",
         "line 7: id is missing, or sku\n",
     ] {

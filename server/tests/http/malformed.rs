@@ -50,12 +50,12 @@ fn invalid_json_is_malformed_and_wrong_shape_is_invalid() {
 fn shape_errors_name_field_and_expected_type() {
     let server = Server::sqlite(&[]);
     for (path, body, says) in [
-        ("/api/holds", r#"{"items":7}"#, "items: expected an array, found a number"),
+        ("/api/holds", r#"{"items":7}"#, "items: expected an array, found 7"),
         ("/api/holds", r#"{"items":[{"product_id":1}]}"#, "items[0].quantity is missing"),
         (
             "/api/holds",
             r#"{"items":[{"product_id":1,"quantity":1},{"product_id":1,"quantity":"2"}]}"#,
-            "items[1].quantity: expected a whole number from 0 to 4294967295, found a string",
+            "items[1].quantity: expected a whole number from 1 to 4294967295, found a string",
         ),
         ("/api/holds", r#"{"items":[[1,1]]}"#, "items[0]: expected an object, found an array"),
         (
@@ -63,7 +63,7 @@ fn shape_errors_name_field_and_expected_type() {
             r#"{"ttl":"60"}"#,
             "ttl: expected a whole number from 0 to 18446744073709551615, found a string",
         ),
-        ("/api/holds/1/1", r#"{"customer":7}"#, "customer: expected a string, found a number"),
+        ("/api/holds/1/1", r#"{"customer":7}"#, "customer: expected a string, found 7"),
         ("/api/holds/1/extend", r#"{"token":"x"}"#, "token: a token is 32 hexadecimal digits"),
         ("/api/admin/products", r#"{"name":"Lamp","price":1}"#, "stock is missing"),
         (
@@ -71,6 +71,44 @@ fn shape_errors_name_field_and_expected_type() {
             r#"{"delta":"7","reason":"found"}"#,
             "delta: expected a whole number from -9223372036854775808 to 9223372036854775807, \
              found a string",
+        ),
+        (
+            "/api/admin/products",
+            r#"{"name":"Lamp","price":1,"stock":-1}"#,
+            "stock: expected a whole number from 0 to 9223372036854775807, found -1",
+        ),
+        (
+            "/api/admin/products",
+            r#"{"id":-1,"name":"Lamp","price":1,"stock":1}"#,
+            "id: expected a whole number from 1 to 9007199254740991, found -1",
+        ),
+        (
+            "/api/holds",
+            r#"{"items":[{"product_id":1,"quantity":-1}]}"#,
+            "items[0].quantity: expected a whole number from 1 to 4294967295, found -1",
+        ),
+        (
+            "/api/holds",
+            r#"{"items":[{"product_id":1,"quantity":4294967296}]}"#,
+            "items[0].quantity: expected a whole number from 1 to 4294967295, found 4294967296",
+        ),
+        (
+            "/api/admin/products",
+            r#"{"name":"Lamp","price":1E1,"stock":1}"#,
+            "price: expected a decimal of at least 0 with at most 4 places, in digits such as \
+             19.99, got `1E1`",
+        ),
+        (
+            "/api/payments/webhook",
+            r#"{"status":"paid","order_id":1,"amount":-1}"#,
+            "amount: expected a decimal of at least 0 with at most 4 places, in digits such as \
+             19.99, got `-1`",
+        ),
+        (
+            "/api/admin/products",
+            r#"{"name":"Lamp","price":1,"stock":1,"on_sale_from":"1969-12-31T23:59:59Z"}"#,
+            "on_sale_from: expected a moment such as 2026-11-27T08:00:00Z, in the years 1970 to \
+             9999, got `1969-12-31T23:59:59Z`",
         ),
     ] {
         let refused = server.post_json(path, body);
@@ -163,6 +201,49 @@ fn an_unknown_field_of_a_body_is_named_and_nothing_is_done() {
     }
     let [stock, held, pending, sold] = units;
     server.expect_units([stock - 1, held + 1, pending, sold]);
+}
+
+#[test]
+fn a_body_where_none_is_read_is_refused_and_nothing_is_done() {
+    let server = Server::sqlite(&[]);
+    let held = server.hold(1);
+    let cart = server.post_json("/api/holds", r#"{"items":[{"product_id":1,"quantity":1}]}"#);
+    let cart = cart.json()["cart_id"].as_u64().unwrap();
+    server.webhook(r#"{"status":"paid","order_id":4711,"idempotency_key":"e1"}"#);
+    let units = server.units();
+    let paths = [
+        ("POST", "/api/admin/sweep".to_owned()),
+        ("DELETE", format!("/api/holds/{held}")),
+        ("DELETE", format!("/api/carts/{cart}")),
+        ("DELETE", "/api/admin/products/1".to_owned()),
+        ("DELETE", "/api/admin/payments/waiting/e1".to_owned()),
+    ];
+    let send = |method: &str, path: &str, body: &str| {
+        let length = body.len();
+        exchange(
+            &server,
+            format!(
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                 content-length: {length}\r\n\r\n{body}"
+            ),
+        )
+    };
+    for (method, path) in &paths {
+        for (body, status, says) in [
+            (r#"{"foo":1}"#, 422, "foo is unknown here"),
+            ("[]", 422, "expected an object, found an array"),
+            ("garbage", 400, "malformed_request"),
+        ] {
+            let answer = send(method, path, body);
+            let is_refused = answer.starts_with(&format!("HTTP/1.1 {status} "));
+            assert!(is_refused && answer.contains(says), "{method} {path} {body}: {answer}");
+        }
+    }
+    server.expect_units(units);
+    for ((method, path), body) in paths.iter().zip(["{}", "", "{}", "", "{}"]) {
+        let answer = send(method, path, body);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{method} {path}: {answer}");
+    }
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn patch_changes_what_it_names_and_null_clears(backend: Backend) {
         (r#"{"archived":null}"#, "archived: expected a boolean, found null"),
         (r#"{"price":null}"#, "price: "),
         (r#"{"held":0}"#, "held is unknown here; known are "),
-        (r#"{"on_sale_from":5}"#, "on_sale_from: expected a string, found a number"),
+        (r#"{"on_sale_from":5}"#, "on_sale_from: expected a string, found 5"),
         (r#"{"on_sale_from":"2026-13-01T00:00:00Z"}"#, "on_sale_from: expected a moment such as"),
         (r#"{"metadata":"x"}"#, "metadata: metadata must be a JSON object"),
     ] {

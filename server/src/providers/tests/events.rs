@@ -35,6 +35,47 @@ fn stripe_charge_of_an_intent_leaves_the_payment_to_the_intent() {
 }
 
 #[test]
+fn stripe_invoice_is_of_the_payment_that_paid_it_or_of_none() {
+    let payment = |status: &str, payment: Value| json!({"status": status, "payment": payment});
+    let intent = |id: &str| json!({"type": "payment_intent", "payment_intent": id});
+    let paid = |payments: Value| json!({"payments": {"object": "list", "data": payments}});
+    for (fields, expected) in [
+        (json!({}), None),
+        (json!({"payment_intent": null, "charge": null, "payments": null}), None),
+        (json!({"payment_intent": "pi_9"}), Some("pi_9")),
+        (json!({"charge": "ch_9"}), Some("ch_9")),
+        (paid(json!([])), None),
+        (paid(json!([payment("open", intent("pi_8"))])), None),
+        (
+            paid(json!([payment("canceled", intent("pi_8")), payment("paid", intent("pi_9"))])),
+            Some("pi_9"),
+        ),
+        (paid(json!([payment("paid", json!({"payment_intent": {"id": "pi_9"}}))])), Some("pi_9")),
+        (paid(json!([payment("paid", json!({"type": "charge", "charge": "ch_9"}))])), Some("ch_9")),
+        // Paid in parts.
+        (paid(json!([payment("paid", intent("pi_8")), payment("paid", intent("pi_9"))])), None),
+        (paid(json!([payment("paid", json!({"payment_record": "pr_9"}))])), None),
+    ] {
+        let mut body = stripe("invoice.paid");
+        let invoice = body["data"]["object"].as_object_mut().unwrap();
+        invoice.insert("id".to_owned(), json!("in_9"));
+        invoice.extend(fields.as_object().unwrap().clone());
+        let found = one(Provider::Stripe, &body);
+        assert_eq!(found.order.payment_reference.as_deref(), expected, "{fields}");
+    }
+    let mut body = stripe("invoice_payment.paid");
+    body["data"]["object"]["payment"] = intent("pi_9");
+    let found = one(Provider::Stripe, &body);
+    assert_eq!(found.order.payment_reference.as_deref(), Some("pi_9"));
+    let mut body = stripe("checkout.session.completed");
+    body["data"]["object"]["id"] = json!("cs_9");
+    let found = one(Provider::Stripe, &body);
+    assert_eq!(found.order.payment_reference.as_deref(), Some("cs_9"));
+    body["data"]["object"]["invoice"] = json!("in_9");
+    assert_eq!(one(Provider::Stripe, &body).order.payment_reference, None);
+}
+
+#[test]
 fn stripe_session_names_its_order_by_client_reference_id() {
     let mut body = stripe("checkout.session.completed");
     let session = &mut body["data"]["object"];
@@ -93,6 +134,20 @@ fn adyen_body_of_several_items_has_several_events() {
     assert_eq!(events[1].order.payment_reference.as_deref(), Some("913014289869448D"));
     assert!(translate(Provider::Adyen, &json!({"notificationItems": []})).is_err());
     assert!(translate(Provider::Adyen, &json!({"live": "false"})).is_err());
+}
+
+#[test]
+fn adyen_item_whose_signed_text_could_be_cut_elsewhere_is_refused() {
+    let mut body = adyen("AUTHORISATION", "true");
+    body["notificationItems"][0]["NotificationRequestItem"]["merchantReference"] = json!("A:1");
+    let reference = one(Provider::Adyen, &body).order.reference;
+    assert_eq!(reference.as_deref(), Some("A:1"));
+    for field in ["pspReference", "originalReference", "merchantAccountCode", "eventCode"] {
+        let mut copy = body.clone();
+        copy["notificationItems"][0]["NotificationRequestItem"][field] = json!("A:1");
+        let refused = translate(Provider::Adyen, &copy).unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
+    }
 }
 
 #[test]
@@ -155,13 +210,16 @@ fn refund_is_full_if_it_is_of_the_whole_payment() {
 fn paymob_key_has_signed_fields_alone() {
     let mut copy = paymob("success");
     let key = one(Provider::Paymob, &copy).key;
-    assert_eq!(key, "paymob/192036465/success");
+    assert_eq!(key, "paymob/1920364654097558/success");
     copy["obj"]["order"]["merchant_order_id"] = json!("B-2");
     copy["obj"]["payment_key_claims"] = json!({"extra": {"stockade_order_id": 20}});
     copy["obj"]["is_refund"] = json!(true);
     let found = one(Provider::Paymob, &copy);
     assert_eq!((found.key, found.meaning), (key, Meaning::Success));
     assert_eq!(found.order.payment_reference.as_deref(), Some("217503754"));
+    // Whether a change voids or refunds is not signed.
+    let keys = ["void", "refund"].map(|state| one(Provider::Paymob, &paymob(state)).key);
+    assert_eq!(keys[0], keys[1]);
 }
 
 #[test]
