@@ -39,7 +39,7 @@ trait HoldCalls
     ): Cart {
         $items = [];
         foreach (Arguments::lines($lines) as [[$id, $sku], $quantity, $atMost]) {
-            $product = $sku === null ? Wire::id($id) : Arguments::text('sku', $sku);
+            $product = $sku === null ? Wire::id($id) : Wire::text('sku', $sku);
             $items[] = ['product' => $product, 'quantity' => $quantity, 'at_most' => $atMost];
         }
         return $this->askReplayable('create_holds', [

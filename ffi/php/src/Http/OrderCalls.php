@@ -165,7 +165,7 @@ trait OrderCalls
         $event = [
             'order_id' => $orderId === null ? null : Wire::id(Arguments::id('order_id', $orderId)),
             'payment_token' => Wire::paymentToken($paymentToken),
-            'outcome' => Outcome::fromStatus(Arguments::text('status', $status))->value,
+            'outcome' => Outcome::fromStatus((string) Wire::text('status', $status))->value,
             'key' => Wire::text('key', $key),
             'amount' => Wire::money('amount', $amount),
             'currency' => Wire::currency($currency),

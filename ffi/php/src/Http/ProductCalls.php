@@ -23,7 +23,7 @@ trait ProductCalls
     public function product(int|string|float|bool $id): Product
     {
         [$number, $sku] = Arguments::product('id', $id);
-        $product = $sku === null ? Wire::id($number) : Arguments::text('sku', $sku);
+        $product = $sku === null ? Wire::id($number) : Wire::text('sku', $sku);
         return $this->ask('product', $product, false, Decoder::product(...));
     }
 

@@ -41,7 +41,7 @@ final class Wire
     public static function product(string $what, int|string|float|bool $product): int|string|RawJson
     {
         [$id, $sku] = Arguments::product($what, $product);
-        return $sku === null ? self::id($id) : Arguments::text('sku', $sku);
+        return $sku === null ? self::id($id) : self::text('sku', $sku);
     }
 
     /**
@@ -68,9 +68,13 @@ final class Wire
         return gmdate('Y-m-d\TH:i:s', intdiv($micros, 1_000_000)) . sprintf('.%06dZ', $micros % 1_000_000);
     }
 
+    /** A text; null for none. */
     public static function text(string $what, #[SensitiveParameter] ?string $text): ?string
     {
-        return $text === null ? null : Arguments::text($what, $text);
+        if ($text !== null && preg_match('//u', Arguments::text($what, $text)) !== 1) {
+            throw InvalidArgument::because("{$what} must be UTF-8");
+        }
+        return $text;
     }
 
     /** An exact amount. */
@@ -128,7 +132,7 @@ final class Wire
         if ($text === null) {
             return null;
         }
-        $text = trim(Arguments::text('metadata', $text), " \t\n\r");
+        $text = trim((string) self::text('metadata', $text), " \t\n\r");
         if (strlen($text) > self::METADATA_BYTES_MAX) {
             $most = self::METADATA_BYTES_MAX;
             $got = strlen($text);

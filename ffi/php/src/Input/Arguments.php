@@ -80,9 +80,11 @@ final class Arguments
         if (!$isWithin('18446744073709551615')) {
             return -1;
         }
-        // Subtracts 2^63 in two parts that fit an int.
-        $high = (int) substr($digits, 0, -9) - 9_223_372_036;
-        return PHP_INT_MIN + $high * 1_000_000_000 + ((int) substr($digits, -9) - 854_775_808);
+        // Subtracts 2^63 in two parts. No sum on the way is beyond an int: one of the high part's
+        // units is counted with the low part.
+        $high = (int) substr($digits, 0, -9) - 9_223_372_037;
+        $low = (int) substr($digits, -9) + 145_224_192;
+        return $high * 1_000_000_000 + $low + PHP_INT_MIN;
     }
 
     /** A quantity: a number, or request text. */
