@@ -29,6 +29,8 @@ final class Connection
         CURLE_SSL_PEER_CERTIFICATE,
         CURLE_SSL_CACERT_BADFILE,
     ];
+    /** What answers is another kind of server. */
+    private const NO_HTTP = [CURLE_UNSUPPORTED_PROTOCOL, CURLE_FTP_WEIRD_SERVER_REPLY];
     /** libcurl 7.87 and 7.88 cannot use a connection again that prior knowledge opened (curl#10634). */
     private const REUSE_BROKEN_FROM = 0x075700;
     private const REUSE_BROKEN_UNTIL = 0x080000;
@@ -209,6 +211,9 @@ final class Connection
         $this->close();
         if ($this->exchange->isTooLong()) {
             return StockadeException::named('internal', 'the response is too long');
+        }
+        if ($isSent && in_array($number, self::NO_HTTP, true)) {
+            return StockadeException::named('internal', "the response is no HTTP: {$why}; is that a running engine?");
         }
         if (in_array($number, self::WRONG_SETTINGS, true)) {
             return InvalidArgument::because("{$why}; check the URL of the engine and the setting remote_ca");
