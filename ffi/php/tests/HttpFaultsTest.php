@@ -237,8 +237,9 @@ final class HttpFaultsTest extends TestCase
         $clerk->ping();
         $clerk->close();
         $client->close();
-        foreach ([fn () => $client->ping(), fn () => $clerk->createHoldBatch([]), fn () => $client->metricsText()] as $c) {
-            [$error] = self::timed($c);
+        $calls = [fn () => $client->ping(), fn () => $clerk->createHoldBatch([]), fn () => $client->metricsText()];
+        foreach ($calls as $call) {
+            [$error] = self::timed($call);
             self::assertInstanceOf(Misuse::class, $error);
             self::assertSame('the engine is closed', $error->getMessage());
         }

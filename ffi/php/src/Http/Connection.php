@@ -22,15 +22,6 @@ final class Connection
 {
     /** Of one attempt to connect: a host that accepts none within seconds is down. */
     private const CONNECT_TIMEOUT_MS = 2_000;
-    /** Reconnecting does not help: libcurl lacks a protocol, or does not trust the certificate. */
-    private const WRONG_SETTINGS = [
-        CURLE_UNSUPPORTED_PROTOCOL,
-        CURLE_SSL_CACERT,
-        CURLE_SSL_PEER_CERTIFICATE,
-        CURLE_SSL_CACERT_BADFILE,
-    ];
-    /** What answers is another kind of server. */
-    private const NO_HTTP = [CURLE_UNSUPPORTED_PROTOCOL, CURLE_FTP_WEIRD_SERVER_REPLY];
     /** libcurl 7.87 and 7.88 cannot use a connection again that prior knowledge opened (curl#10634). */
     private const REUSE_BROKEN_FROM = 0x075700;
     private const REUSE_BROKEN_UNTIL = 0x080000;
@@ -212,10 +203,12 @@ final class Connection
         if ($this->exchange->isTooLong()) {
             return StockadeException::named('internal', 'the response is too long');
         }
-        if ($isSent && in_array($number, self::NO_HTTP, true)) {
+        if ($isSent && in_array($number, [CURLE_UNSUPPORTED_PROTOCOL, CURLE_FTP_WEIRD_SERVER_REPLY], true)) {
             return StockadeException::named('internal', "the response is no HTTP: {$why}; is that a running engine?");
         }
-        if (in_array($number, self::WRONG_SETTINGS, true)) {
+        $isUntrusted = in_array($number, [CURLE_SSL_PEER_CERTIFICATE, CURLE_SSL_CACERT_BADFILE], true);
+        if ($isUntrusted || $number === CURLE_UNSUPPORTED_PROTOCOL) {
+            // Reconnecting does not help.
             return InvalidArgument::because("{$why}; check the URL of the engine and the setting remote_ca");
         }
         $lost = $isSent ? 'the connection to the running engine was lost' : 'the running engine cannot be reached';
