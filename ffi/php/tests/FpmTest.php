@@ -130,7 +130,8 @@ final class FpmTest extends TestCase
         $engine = Engine::open($place->store, $place->settings);
         $product = $engine->createProduct('Ticket', '19.99', self::STOCK)->id;
         $fpm = new Fpm(self::WORKERS, $ini);
-        $bodies = FastCgi::all($fpm->socket, array_fill(0, self::BUYERS, ['STOCKADE_DRIVER' => $driver] + self::request($place, $product)));
+        $request = ['STOCKADE_DRIVER' => $driver] + self::request($place, $product);
+        $bodies = FastCgi::all($fpm->socket, array_fill(0, self::BUYERS, $request));
 
         $results = $workers = $requests = [];
         foreach ($bodies as $body) {

@@ -135,6 +135,34 @@ final class HttpFaultsTest extends TestCase
         }
     }
 
+    public function testTlsIsVerified(): void
+    {
+        $pem = (string) tempnam(sys_get_temp_dir(), 'stockade');
+        shell_exec('openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test'
+            . " -addext subjectAltName=IP:127.0.0.1 -keyout {$pem} -out {$pem}.crt 2>/dev/null"
+            . "; cat {$pem}.crt >>{$pem}");
+        $running = new Running((string) getenv('STOCKADE_SERVER'), 'sqlite::memory:');
+        preg_match('#^http://(:.*@)(.*)$#', $running->tcp, $found);
+        $proxy = new Helper('cut', ['tls://127.0.0.1:0', "tcp://{$found[2]}", '"Ok":{"create_hold"', '1', $pem]);
+        try {
+            $client = HttpClient::open("https://{$found[1]}{$proxy->address}", ['remote_ca' => "{$pem}.crt"]);
+            $client->createProduct('Lamp', '1', 5);
+            $client->createHold(1, 1);
+            self::assertSame(1, $client->product(1)->held);
+            [$error, $seconds] = self::timed(fn () => HttpClient::open("https://{$proxy->address}")->ping());
+            self::assertInstanceOf(InvalidArgument::class, $error);
+            self::assertStringContainsString('the setting remote_ca', $error->getMessage());
+            self::assertLessThan(2.0, $seconds);
+        } finally {
+            unlink($pem);
+            unlink("{$pem}.crt");
+        }
+        foreach ([['remote_ca' => '/nowhere'], ['remote_timeout' => 0], ['hold_ttl' => '1s'], ['odd' => 1]] as $wrong) {
+            [$error] = self::timed(fn () => HttpClient::open('https://localhost', $wrong));
+            self::assertInstanceOf(InvalidArgument::class, $error);
+        }
+    }
+
     public function testARestartedEngineIsFoundAgain(): void
     {
         $place = Place::file();

@@ -3,10 +3,12 @@
 declare(strict_types=1);
 
 // A proxy that loses responses: arguments are where it listens, whom it asks, a text,
-// and how many times it closes both connections instead of passing that text back.
+// and how many times it closes both connections instead of passing that text back. With
+// a PEM file of certificate and key it ends TLS.
 
 [, $listen, $target, $marker, $cuts] = $argv;
-$server = stream_socket_server($listen);
+$context = stream_context_create(['ssl' => ['local_cert' => $argv[5] ?? '']]);
+$server = stream_socket_server($listen, $code, $why, STREAM_SERVER_BIND | STREAM_SERVER_LISTEN, $context);
 if ($server === false) {
     exit(1);
 }
@@ -29,7 +31,7 @@ while (true) {
     }
     foreach ($read as $stream) {
         if ($stream === $server) {
-            $client = stream_socket_accept($server);
+            $client = @stream_socket_accept($server);
             $engine = @stream_socket_client($target);
             if ($client === false || $engine === false) {
                 continue;
