@@ -7,7 +7,10 @@ return [
     // or a running engine that has it: unix:///SOCKET or http://:KEY@HOST:PORT.
     'store' => env('STOCKADE_STORE', 'sqlite:shop.db'),
 
-    // The shared library; null to look for it beside the package and in the system.
+    // http or ffi; null for the one that the store needs.
+    'driver' => env('STOCKADE_DRIVER'),
+
+    // The shared library of the driver ffi; null to look for it beside the package and in the system.
     'library' => env('STOCKADE_LIBRARY'),
 
     // One engine for a worker's life (true), or one for each request.

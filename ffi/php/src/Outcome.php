@@ -21,7 +21,7 @@ enum Outcome: string
     /** The customer disputes the payment: an event tells of it, and nothing else changes. */
     case Disputed = 'disputed';
 
-    /** The words of the providers, in any case, as the engine reads them. */
+    /** The statuses that the engine reads, in any case. */
     private const WORDS = [
         'success' => self::Success,
         'succeeded' => self::Success,
@@ -51,9 +51,9 @@ enum Outcome: string
     ];
 
     /**
-     * The outcome that a provider's word means.
+     * The outcome that a payment status means, as providers write it.
      *
-     * @throws InvalidArgument for a word that no provider says
+     * @throws InvalidArgument for a status that is not known
      */
     public static function fromStatus(string $status): self
     {

@@ -8,7 +8,9 @@ use Illuminate\Config\Repository;
 use Illuminate\Container\Container;
 use Illuminate\Support\ServiceProvider;
 use PHPUnit\Framework\TestCase;
+use Stockade\Client;
 use Stockade\Engine;
+use Stockade\Http\HttpClient;
 use Stockade\Laravel\StockadeServiceProvider;
 
 // Laravel's own container, configuration and service provider, as Debian has
@@ -34,6 +36,25 @@ final class LaravelTest extends TestCase
         self::assertSame(3, $engine->createHold($lamp->id, 3)->quantity);
         $this->expectException(\Stockade\Exception\QuantityLimit::class);
         $engine->createHold($lamp->id, 4);
+    }
+
+    public function testTheContainerGivesTheClientThatTheStoreNeeds(): void
+    {
+        $running = new Running((string) getenv('STOCKADE_SERVER'), 'sqlite::memory:');
+        foreach (
+            [
+                [['store' => 'sqlite::memory:'], Engine::class],
+                [['store' => $running->url, 'driver' => ''], HttpClient::class],
+                [['store' => $running->url, 'driver' => 'ffi'], Engine::class],
+            ] as [$config, $class]
+        ) {
+            $app = $this->app($config + ['settings' => ['redis' => '']]);
+            (new StockadeServiceProvider($app))->register();
+            $client = $app->make(Client::class);
+            self::assertInstanceOf($class, $client);
+            self::assertSame($client, $app->make(Client::class));
+            $client->ping();
+        }
     }
 
     public function testAnUnsharedEngineIsOneOfItsOwn(): void

@@ -6,12 +6,16 @@ namespace Stockade\Laravel;
 
 use Illuminate\Contracts\Container\Container;
 use Illuminate\Support\ServiceProvider;
+use Psr\Log\LoggerInterface;
+use Stockade\Client;
 use Stockade\Engine;
+use Stockade\Http\Address;
+use Stockade\Http\HttpClient;
 use Stockade\Native\Library;
 
 /**
- * Binds {@see Engine} into the container, configured by config/stockade.php. The
- * engine is opened on first use.
+ * Binds {@see Client} into the container, configured by config/stockade.php, and
+ * {@see Engine} for those who want the driver ffi. A client is opened on first use.
  */
 final class StockadeServiceProvider extends ServiceProvider
 {
@@ -20,6 +24,18 @@ final class StockadeServiceProvider extends ServiceProvider
     public function register(): void
     {
         $this->mergeConfigFrom(self::CONFIG, 'stockade');
+        $this->app->singleton(Client::class, static function (Container $app): Client {
+            /** @var array{store: string, driver?: ?string, shared: bool, settings: array<string, string>} $config */
+            $config = $app->make('config')->get('stockade');
+            $driver = ($config['driver'] ?? '') ?: (Address::isRemote($config['store']) ? 'http' : 'ffi');
+            if ($driver === 'ffi') {
+                return $app->make(Engine::class);
+            }
+            $logger = $app->bound(LoggerInterface::class) ? $app->make(LoggerInterface::class) : null;
+            return $config['shared']
+                ? HttpClient::shared($config['store'], $config['settings'], $logger)
+                : HttpClient::open($config['store'], $config['settings'], $logger);
+        });
         $this->app->singleton(Engine::class, static function (Container $app): Engine {
             /** @var array{store: string, library: ?string, shared: bool, settings: array<string, string>} $config */
             $config = $app->make('config')->get('stockade');
