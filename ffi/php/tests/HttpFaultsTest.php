@@ -6,6 +6,7 @@ namespace Stockade\Tests;
 
 use Closure;
 use PHPUnit\Framework\TestCase;
+use SensitiveParameter;
 use Stockade\Exception\Internal;
 use Stockade\Exception\InvalidArgument;
 use Stockade\Exception\Misuse;
@@ -21,6 +22,12 @@ final class HttpFaultsTest extends TestCase
 {
     private const QUICK = ['remote_timeout' => '600ms', 'remote_reconnect' => '200ms'];
 
+    protected function setUp(): void
+    {
+        // Traces show arguments, as without a php.ini.
+        ini_set('zend.exception_ignore_args', '0');
+    }
+
     /** @return iterable<string, array{string}> */
     public static function nowhere(): iterable
     {
@@ -31,7 +38,7 @@ final class HttpFaultsTest extends TestCase
     }
 
     /** @dataProvider nowhere */
-    public function testAnEngineThatIsDownIsUnavailable(string $url): void
+    public function testAnEngineThatIsDownIsUnavailable(#[SensitiveParameter] string $url): void
     {
         [$error, $seconds] = self::timed(fn () => HttpClient::open($url, self::QUICK)->createHold(1, 1));
         self::assertInstanceOf(Unavailable::class, $error);

@@ -211,8 +211,12 @@ final class Connection
             // Reconnecting does not help.
             return InvalidArgument::because("{$why}; check the URL of the engine and the setting remote_ca");
         }
-        $lost = $isSent ? 'the connection to the running engine was lost' : 'the running engine cannot be reached';
-        return new ConnectionLost("{$lost}: {$why}", $isSent);
+        if ($isSent) {
+            return new ConnectionLost("the connection to the running engine was lost: {$why}", true);
+        }
+        // Of a socket file libcurl would name the host and the port that are not used.
+        $why = $this->address->socket === null ? $why : curl_strerror($number);
+        return new ConnectionLost("the running engine at {$this->address->shown()} cannot be reached: {$why}", false);
     }
 
     private static function abandon(CurlHandle $curl): void
