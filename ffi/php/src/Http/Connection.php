@@ -31,6 +31,8 @@ final class Connection
     /** The process that opened it: a fork's child opens its own. */
     private int $process = 0;
     private bool $isBusy = false;
+    /** Whether the handle has received no response yet. */
+    private bool $isFirst = true;
     private ?string $traceparent = null;
     private int $opened = 0;
 
@@ -111,7 +113,7 @@ final class Connection
                 self::abandon($this->curl);
             }
             [$this->curl, $this->process] = [$this->open(), $process];
-            $this->traceparent = '';
+            [$this->traceparent, $this->isFirst] = ['', true];
         }
         if ($this->traceparent !== $traceparent) {
             curl_setopt($this->curl, CURLOPT_HTTPHEADER, $this->headers($traceparent));
@@ -189,10 +191,16 @@ final class Connection
             $this->close();
             throw new ConnectionLost('the connection to the running engine was lost', false);
         }
-        $number = curl_version()['version_number'];
-        if ($number >= self::REUSE_BROKEN_FROM && $number < self::REUSE_BROKEN_UNTIL) {
+        if ($this->isFirst && self::isReuseBroken()) {
             curl_setopt($curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_NONE);
         }
+        $this->isFirst = false;
+    }
+
+    private static function isReuseBroken(): bool
+    {
+        $number = curl_version()['version_number'];
+        return $number >= self::REUSE_BROKEN_FROM && $number < self::REUSE_BROKEN_UNTIL;
     }
 
     private function failure(CurlHandle $curl): ConnectionLost|StockadeException
