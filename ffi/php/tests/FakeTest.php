@@ -27,7 +27,8 @@ final class FakeTest extends TestCase
 {
     public function testACheckoutFromHoldToRefund(): void
     {
-        $fake = (new FakeClient())->put(Make::product(id: 7, sku: 'LAMP-1', price: '19.99', priceMinor: 1_999));
+        $fake = (new FakeClient())->put(Make::product(id: 7, sku: 'LAMP-1', price: '19.99'));
+        self::assertSame(1_999, $fake->product('sku:LAMP-1')->priceMinor);
         $hold = $fake->actingAs('clerk')->createHold('sku:LAMP-1', '2', 60, 'k', 'ada', metadata: ['size' => 'L']);
         self::assertSame([7, 2, 'ada', ['size' => 'L']], [
             $hold->productId, $hold->quantity, $hold->customer, $hold->metadata,
@@ -51,7 +52,7 @@ final class FakeTest extends TestCase
         $fake->assertRefunded($order->id);
 
         self::assertSame('clerk', $fake->calls('createHold')[0]->actor);
-        self::assertSame('k', $fake->calls()[0]->arguments['key']);
+        self::assertSame('k', $fake->calls('createHold')[0]->arguments['key']);
         $fake->assertCalled('createHold', 1);
         $fake->assertCalled('createHold', static fn (RecordedCall $call): bool => $call->arguments['ttl'] === 60);
         $fake->assertNotCalled('sweep');

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Stockade\Http;
 
+use ValueError;
+
 /**
  * The currencies of ISO 4217 that the engine knows, by the decimals of their amounts.
  *
@@ -36,5 +38,21 @@ final class Currency
             }
         }
         return self::$decimals[$code] ?? null;
+    }
+
+    /**
+     * An amount in minor units of its currency; the most where it has more decimals than that.
+     *
+     * @throws ValueError for what is no currency
+     */
+    public static function minor(string $amount, string $currency): int
+    {
+        $decimals = self::decimals($currency) ?? throw new ValueError('no currency');
+        [$major, $places] = explode('.', $amount, 2) + [1 => ''];
+        if (strlen($places) > $decimals) {
+            return PHP_INT_MAX;
+        }
+        // Clamps at PHP_INT_MAX.
+        return (int) ($major . str_pad($places, $decimals, '0'));
     }
 }

@@ -36,7 +36,7 @@ final class Decoder
             $of['id'],
             $of['name'],
             $of['price'],
-            self::minor($of['price'], $of['currency']),
+            Currency::minor($of['price'], $of['currency']),
             $of['stock'],
             $of['held'],
             $of['pending'],
@@ -100,10 +100,10 @@ final class Decoder
             self::moment($of['updated_at']),
             $lines,
             $of['amount'],
-            self::minor($of['amount'], $currency),
+            Currency::minor($of['amount'], $currency),
             $currency,
             $of['refunded_amount'],
-            self::minor($of['refunded_amount'], $currency),
+            Currency::minor($of['refunded_amount'], $currency),
             self::moment($of['pay_until'] ?? null),
             $of['reference'] ?? null,
             $replayed,
@@ -123,7 +123,7 @@ final class Decoder
             $of['sku'] ?? null,
             $of['quantity'],
             $of['price'],
-            self::minor($of['price'], $currency),
+            Currency::minor($of['price'], $currency),
             $of['refunded'],
             $of['returned']
         );
@@ -221,17 +221,5 @@ final class Decoder
             return $number;
         }
         return str_starts_with($number, '-') ? PHP_INT_MIN : PHP_INT_MAX;
-    }
-
-    /** An amount in minor units of its currency; the most where it has more decimals than that. */
-    private static function minor(string $amount, string $currency): int
-    {
-        $decimals = Currency::decimals($currency) ?? throw new \ValueError('no currency');
-        [$major, $places] = explode('.', $amount, 2) + [1 => ''];
-        if (strlen($places) > $decimals) {
-            return PHP_INT_MAX;
-        }
-        // Clamps at PHP_INT_MAX.
-        return (int) ($major . str_pad($places, $decimals, '0'));
     }
 }

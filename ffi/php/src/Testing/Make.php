@@ -9,6 +9,7 @@ use DateTimeZone;
 use Stockade\Exception\StockadeException;
 use Stockade\Hold;
 use Stockade\HoldStatus;
+use Stockade\Http\Currency;
 use Stockade\Order;
 use Stockade\OrderLine;
 use Stockade\OrderStatus;
@@ -38,11 +39,12 @@ final class Make
     public static function product(mixed ...$fields): Product
     {
         $stock = $fields['inStock'] ?? $fields['stock'] ?? 100;
+        $currency = $fields['currency'] ?? 'EUR';
         return new Product(...($fields + [
             'id' => ++self::$lastId,
             'name' => 'A product',
             'price' => '10',
-            'priceMinor' => 1_000,
+            'priceMinor' => Currency::minor($fields['price'] ?? '10', $currency),
             'stock' => $stock,
             'held' => 0,
             'pending' => 0,
@@ -50,7 +52,7 @@ final class Make
             'version' => 1,
             'returned' => 0,
             'sku' => null,
-            'currency' => 'EUR',
+            'currency' => $currency,
             'inStock' => $stock,
             'safetyStock' => 0,
             'onSaleFrom' => null,
@@ -126,7 +128,7 @@ final class Make
             'sku' => null,
             'quantity' => 1,
             'price' => '10',
-            'priceMinor' => 1_000,
+            'priceMinor' => Currency::minor($fields['price'] ?? '10', 'EUR'),
             'refunded' => 0,
             'returned' => 0,
         ]));
