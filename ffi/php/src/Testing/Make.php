@@ -6,6 +6,8 @@ namespace Stockade\Testing;
 
 use DateTimeImmutable;
 use DateTimeZone;
+use Stockade\Event;
+use Stockade\EventKind;
 use Stockade\Exception\StockadeException;
 use Stockade\Hold;
 use Stockade\HoldStatus;
@@ -131,6 +133,26 @@ final class Make
             'priceMinor' => Currency::minor($fields['price'] ?? '10', 'EUR'),
             'refunded' => 0,
             'returned' => 0,
+        ]));
+    }
+
+    /**
+     * An event of product 1, as {@see \Stockade\Client::eventsAfter()} returns it.
+     *
+     * @param EventKind|string $kind such as 'order.paid'
+     * @param mixed ...$fields of {@see Event}, by name
+     */
+    public static function event(EventKind|string $kind, mixed ...$fields): Event
+    {
+        return new Event(...($fields + [
+            'cursor' => ++self::$lastId,
+            'kind' => $kind instanceof EventKind ? $kind : EventKind::from($kind),
+            'productId' => 1,
+            'holdId' => null,
+            'orderId' => null,
+            'quantity' => 1,
+            'version' => 1,
+            'at' => self::now(),
         ]));
     }
 
