@@ -82,6 +82,10 @@ final class Fpm
 
     private static function binary(): string
     {
+        $named = (string) getenv('STOCKADE_PHP_FPM');
+        if ($named !== '') {
+            return $named;
+        }
         $name = 'php-fpm' . PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;
         foreach (['/usr/sbin', '/usr/local/sbin', '/usr/bin'] as $folder) {
             if (is_executable("{$folder}/{$name}")) {
