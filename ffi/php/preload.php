@@ -7,7 +7,7 @@ declare(strict_types=1);
 
 require_once __DIR__ . '/autoload.php';
 
-$folders = ['', 'Native/', 'Exception/'];
+$folders = ['', 'Client/', 'Exception/', 'Input/', 'Native/'];
 foreach ($folders as $folder) {
     foreach (glob(__DIR__ . "/src/{$folder}*.php") as $file) {
         $class = 'Stockade\\' . strtr($folder, '/', '\\') . basename($file, '.php');

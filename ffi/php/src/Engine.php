@@ -6,7 +6,7 @@ namespace Stockade;
 
 use FFI;
 use SensitiveParameter;
-use Stockade\Native\Arguments;
+use Stockade\Input\Arguments;
 use Stockade\Native\Call;
 use Stockade\Native\Handle;
 use Stockade\Native\HoldCalls;
@@ -17,13 +17,10 @@ use Stockade\Native\ProductCalls;
 use Stockade\Native\Reader;
 
 /**
- * The engine. Every error is a {@see Exception\StockadeException} with a
- * class per code.
- *
- * Ids and quantities may be numbers or request texts: "2abc" is
- * rejected as invalid_argument. A ttl is in seconds.
+ * The engine through ext-ffi: in this process on a store, or as the client of a
+ * running one. The calls are those of {@see Client}.
  */
-final class Engine
+final class Engine implements Client
 {
     use HoldCalls;
     use ListCalls;
@@ -64,15 +61,6 @@ final class Engine
         return new self(Opener::open($store, $settings, true));
     }
 
-    /**
-     * Returns the same engine for one of its users, such as a clerk or an API key: events of
-     * what is asked for through it have $name as their $actor, and orders that are made
-     * through it have it as $createdBy.
-     *
-     * Destroying the returned object leaves the engine open; close() closes it for all.
-     *
-     * @param string $name of 1 to 255 bytes, without control characters
-     */
     public function actingAs(string $name): self
     {
         $call = new Call($this->handle);
@@ -104,7 +92,6 @@ final class Engine
         return ['closed' => !isset($this->handle) || $this->handle->isClosed()];
     }
 
-    /** Expires all due holds and unpaid orders now. */
     public function sweep(): SweepReport
     {
         $call = new Call($this->handle);
@@ -117,7 +104,6 @@ final class Engine
         return new SweepReport($report->holds_expired, $report->orders_cancelled);
     }
 
-    /** Checks the consistency of all stock. */
     public function audit(): AuditReport
     {
         $call = new Call($this->handle);
@@ -134,11 +120,6 @@ final class Engine
         }
     }
 
-    /**
-     * Reads up to $limit (1 to 10000) events after $cursor, 0 for the beginning.
-     *
-     * @return list<Event>
-     */
     public function eventsAfter(int|string|float|bool $cursor = 0, int|string|float|bool $limit = 1000): array
     {
         $call = new Call($this->handle);
@@ -157,7 +138,6 @@ final class Engine
         }
     }
 
-    /** Checks that the store is reachable. */
     public function ping(): void
     {
         $call = new Call($this->handle);
@@ -166,7 +146,6 @@ final class Engine
         );
     }
 
-    /** Returns the engine's metrics as OpenMetrics text, without the final "# EOF". */
     public function metricsText(): string
     {
         $call = new Call($this->handle);

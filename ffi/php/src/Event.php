@@ -25,7 +25,7 @@ final class Event
      * @param ?string $reason the reason that was given for an adjustment of stock, a cancelled order or a refund
      * @param ?array<string, mixed> $metadata that of what the event is about: after an event about the product
      *     itself the product's, else the order's or the hold's when the event is read
-     * @param ?string $actor who asked for the transition: the name of {@see Engine::actingAs()}, over HTTP that of
+     * @param ?string $actor who asked for the transition: the name of {@see Client::actingAs()}, over HTTP that of
      *     the API key; null for what nobody asked for, such as an expiry
      * @param ?string $reference the shop's own number of the order
      */

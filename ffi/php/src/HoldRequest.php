@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * One request of {@see Engine::createHoldBatch()}, with the arguments of
- * {@see Engine::createHold()}. The call checks them.
+ * One request of {@see Client::createHoldBatch()}, with the arguments of
+ * {@see Client::createHold()}. The call checks them.
  */
 final class HoldRequest
 {

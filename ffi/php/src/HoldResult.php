@@ -8,7 +8,7 @@ use Stockade\Exception\StockadeException;
 
 /**
  * The result of one request of a batch: a hold, or the exception that
- * {@see Engine::createHold()} would have thrown.
+ * {@see Client::createHold()} would have thrown.
  */
 final class HoldResult
 {

@@ -33,7 +33,7 @@ final class Order
      * @param bool $replayed whether this replays the first response of the idempotency key
      * @param ?string $customer the customer of its holds
      * @param ?array<string, mixed> $metadata what the shop keeps with it
-     * @param ?string $createdBy who made it: the name of {@see Engine::actingAs()}, over HTTP that of the API key
+     * @param ?string $createdBy who made it: the name of {@see Client::actingAs()}, over HTTP that of the API key
      */
     public function __construct(
         public readonly int $id,

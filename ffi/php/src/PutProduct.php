@@ -7,8 +7,8 @@ namespace Stockade;
 use DateTimeInterface;
 
 /**
- * One request of {@see Engine::putProducts()}, with the arguments of
- * {@see Engine::putProduct()}. The call checks them.
+ * One request of {@see Client::putProducts()}, with the arguments of
+ * {@see Client::putProduct()}. The call checks them.
  */
 final class PutProduct
 {

@@ -7,8 +7,8 @@ namespace Stockade;
 use Stockade\Exception\StockadeException;
 
 /**
- * The result of one request of {@see Engine::putProducts()}: the product, or the
- * exception that {@see Engine::putProduct()} would have thrown.
+ * The result of one request of {@see Client::putProducts()}: the product, or the
+ * exception that {@see Client::putProduct()} would have thrown.
  */
 final class PutResult
 {

@@ -7,10 +7,12 @@ namespace Stockade\Tests;
 use PHPUnit\Framework\TestCase;
 use RuntimeException;
 use Stockade\Cart;
+use Stockade\Client;
 use Stockade\Engine;
 use Stockade\Exception\StockadeException;
 use Stockade\HoldRequest;
 use Stockade\HoldResult;
+use Stockade\Http\HttpClient;
 use Stockade\Order;
 use Stockade\PutOutcome;
 
@@ -24,14 +26,28 @@ final class CasesTest extends TestCase
     /** @dataProvider cases */
     public function testOnSqlite(array $case): void
     {
-        $this->play($case, Place::memory());
+        $this->playOn($case, Place::memory());
     }
 
     /** @dataProvider cases */
     public function testOnMariaDbAndRedis(array $case): void
     {
         self::$servers ??= Place::servers();
-        $this->play($case, self::$servers);
+        $this->playOn($case, self::$servers);
+    }
+
+    /** @dataProvider cases */
+    public function testThroughHttpOnASocketFile(array $case): void
+    {
+        $running = self::running($case);
+        $this->play($case, HttpClient::open($running->url));
+    }
+
+    /** @dataProvider cases */
+    public function testThroughHttpByTcp(array $case): void
+    {
+        $running = self::running($case);
+        $this->play($case, HttpClient::open($running->tcp));
     }
 
     /** @return iterable<string, array{array<string, mixed>}> */
@@ -46,9 +62,20 @@ final class CasesTest extends TestCase
     }
 
     /** @param array<string, mixed> $case */
-    private function play(array $case, Place $place): void
+    private static function running(array $case): Running
     {
-        $engine = Engine::open($place->store, ($case['settings'] ?? []) + $place->settings);
+        return new Running((string) getenv('STOCKADE_SERVER'), 'sqlite::memory:', $case['settings'] ?? []);
+    }
+
+    /** @param array<string, mixed> $case */
+    private function playOn(array $case, Place $place): void
+    {
+        $this->play($case, Engine::open($place->store, ($case['settings'] ?? []) + $place->settings));
+    }
+
+    /** @param array<string, mixed> $case */
+    private function play(array $case, Client $engine): void
+    {
         $answers = [];
         foreach ($case['products'] ?? [] as $name => $stock) {
             $answers[$name] = self::fields($engine->createProduct($name, '19.99', $stock));
@@ -78,7 +105,7 @@ final class CasesTest extends TestCase
      * @param array<string, mixed> $answers
      * @return array<string, mixed> the answer's fields, or the error's
      */
-    private function call(Engine $engine, array $step, array $answers): array
+    private function call(Client $engine, array $step, array $answers): array
     {
         $a = self::resolve($step['args'] ?? [], $answers);
         $lines = static fn (array $line): array
@@ -226,7 +253,7 @@ final class CasesTest extends TestCase
     }
 
     /** @return list<array<string, mixed>> */
-    private static function waiting(Engine $engine, int $orderId): array
+    private static function waiting(Client $engine, int $orderId): array
     {
         $items = [];
         $after = null;
@@ -243,7 +270,7 @@ final class CasesTest extends TestCase
     }
 
     /** @param array<string, mixed> $a */
-    private static function createOrder(Engine $engine, array $a): Order
+    private static function createOrder(Client $engine, array $a): Order
     {
         $terms = [
             'key' => $a['key'] ?? null,
@@ -298,14 +325,14 @@ final class CasesTest extends TestCase
     }
 
     /** @return array<string, mixed> */
-    private static function close(Engine $engine): array
+    private static function close(Client $engine): array
     {
         $engine->close();
         return [];
     }
 
     /** @return list<string> */
-    private static function types(Engine $engine, int $productId): array
+    private static function types(Client $engine, int $productId): array
     {
         $types = [];
         $cursor = 0;

@@ -16,8 +16,11 @@ final class Fpm
     /** @var resource */
     private $process;
 
-    /** @param array<string, string> $ini settings that only the command line or php.ini can make */
-    public function __construct(int $workers, array $ini)
+    /**
+     * @param array<string, string> $ini settings that only the command line or php.ini can make
+     * @param int $requests after which a worker is replaced; 0 for never
+     */
+    public function __construct(int $workers, array $ini, int $requests = 0)
     {
         $this->folder = sys_get_temp_dir() . '/stockade-fpm-' . getmypid() . '-' . hrtime(true);
         mkdir($this->folder);
@@ -31,6 +34,7 @@ final class Fpm
             listen.backlog = 1024
             pm = static
             pm.max_children = {$workers}
+            pm.max_requests = {$requests}
             clear_env = no
             catch_workers_output = yes
             php_admin_flag[display_errors] = on
@@ -62,6 +66,14 @@ final class Fpm
         rmdir($this->folder);
     }
 
+    /** @return list<int> the workers that run now */
+    public function workers(): array
+    {
+        $master = proc_get_status($this->process)['pid'];
+        $children = (string) @file_get_contents("/proc/{$master}/task/{$master}/children");
+        return array_map(intval(...), preg_split('/ /', $children, -1, PREG_SPLIT_NO_EMPTY) ?: []);
+    }
+
     /** What went wrong, as far as it was written down. */
     public function log(): string
     {
@@ -70,6 +82,10 @@ final class Fpm
 
     private static function binary(): string
     {
+        $named = (string) getenv('STOCKADE_PHP_FPM');
+        if ($named !== '') {
+            return $named;
+        }
         $name = 'php-fpm' . PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;
         foreach (['/usr/sbin', '/usr/local/sbin', '/usr/bin'] as $folder) {
             if (is_executable("{$folder}/{$name}")) {

@@ -6,6 +6,7 @@ namespace Stockade\Tests;
 
 use PHPUnit\Framework\TestCase;
 use Stockade\Engine;
+use Stockade\Http\HttpClient;
 use Stockade\Native\Library;
 
 /** Several workers of a real php-fpm sell one product at once. */
@@ -39,7 +40,62 @@ final class FpmTest extends TestCase
     public function testThroughARunningEngine(): void
     {
         $running = new Running((string) getenv('STOCKADE_SERVER'), Place::file()->store);
-        $this->sellOut(Place::running($running), ['ffi.enable' => '1']);
+        $this->sellOut(Place::running($running), ['ffi.enable' => '1'], 'ffi');
+    }
+
+    /** @return iterable<string, array{string, string}> the driver, and by what it connects */
+    public static function drivers(): iterable
+    {
+        yield 'http on a socket file' => ['http', 'url'];
+        yield 'http by TCP' => ['http', 'tcp'];
+        yield 'ffi' => ['ffi', 'url'];
+    }
+
+    /**
+     * Buyers whose worker was killed come again, with their key.
+     *
+     * @dataProvider drivers
+     */
+    public function testWorkersAreKilledAndReplacedMeanwhile(string $driver, string $transport): void
+    {
+        $place = Place::file();
+        $running = new Running((string) getenv('STOCKADE_SERVER'), $place->store);
+        $client = HttpClient::open($running->url);
+        $product = $client->createProduct('Ticket', '19.99', self::STOCK)->id;
+        $fpm = new Fpm(32, ['ffi.enable' => $driver === 'ffi' ? '1' : '0'], requests: 5);
+        $request = ['STOCKADE_STORE' => $running->$transport, 'STOCKADE_DRIVER' => $driver]
+            + self::request(Place::running($running), $product);
+        $waiting = [];
+        for ($buyer = 0; $buyer < 4 * self::STOCK; $buyer++) {
+            $waiting[$buyer] = ['STOCKADE_KEY' => "buyer-{$buyer}"] + $request;
+        }
+        $results = $workers = [];
+        for ($round = 0; $waiting !== [] && $round < 20; $round++) {
+            // The first rounds lose workers.
+            $killer = $round < 3 ? self::killWorkers($fpm) : null;
+            $bodies = FastCgi::all($fpm->socket, array_values($waiting));
+            foreach (array_combine(array_keys($waiting), $bodies) as $buyer => $body) {
+                $answer = json_decode($body, true);
+                if (is_array($answer) && in_array($answer['result'], ['sold', 'insufficient_stock'], true)) {
+                    $results[$buyer] = $answer['result'];
+                    $workers[$answer['pid']] = true;
+                    unset($waiting[$buyer]);
+                } elseif ($body !== '') {
+                    self::fail($body . $fpm->log());
+                }
+            }
+            if ($killer !== null) {
+                pcntl_waitpid($killer, $status);
+            }
+        }
+        $counts = array_count_values($results);
+        ksort($counts);
+        self::assertSame(['insufficient_stock' => 3 * self::STOCK, 'sold' => self::STOCK], $counts, $fpm->log());
+        self::assertGreaterThan(32, count($workers), 'workers were replaced');
+        self::assertStringContainsString('exited on signal 9', $fpm->log(), 'workers were killed');
+        $report = $client->audit();
+        self::assertTrue($report->consistent);
+        self::assertSame([0, 0, self::STOCK], [$report->stock, $report->held, $report->sold]);
     }
 
     public function testWithoutPreloadingTheErrorSaysSo(): void
@@ -49,13 +105,33 @@ final class FpmTest extends TestCase
         self::assertStringContainsString('must be preloaded', $bodies[0], $fpm->log());
     }
 
+    /** Kills a worker every few milliseconds, in a process of its own, whose id it returns. */
+    private static function killWorkers(Fpm $fpm): int
+    {
+        $pid = pcntl_fork();
+        if ($pid !== 0) {
+            return $pid;
+        }
+        for ($killed = 0; $killed < 20; $killed++) {
+            usleep(5_000);
+            $workers = $fpm->workers();
+            if ($workers !== []) {
+                posix_kill($workers[array_rand($workers)], SIGKILL);
+            }
+        }
+        // Without destructors, which are the parent's.
+        posix_kill((int) getmypid(), SIGKILL);
+        exit;
+    }
+
     /** @param array<string, string> $ini */
-    private function sellOut(Place $place, array $ini): void
+    private function sellOut(Place $place, array $ini, string $driver = 'ffi'): void
     {
         $engine = Engine::open($place->store, $place->settings);
         $product = $engine->createProduct('Ticket', '19.99', self::STOCK)->id;
         $fpm = new Fpm(self::WORKERS, $ini);
-        $bodies = FastCgi::all($fpm->socket, array_fill(0, self::BUYERS, self::request($place, $product)));
+        $request = ['STOCKADE_DRIVER' => $driver] + self::request($place, $product);
+        $bodies = FastCgi::all($fpm->socket, array_fill(0, self::BUYERS, $request));
 
         $results = $workers = $requests = [];
         foreach ($bodies as $body) {

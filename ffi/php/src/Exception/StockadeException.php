@@ -58,6 +58,41 @@ abstract class StockadeException extends RuntimeException
         return self::CLASSES[$code] ?? Internal::class;
     }
 
+    /**
+     * Makes the exception of a code's name, with the details of the constructor. A name
+     * that this version does not know is handled as a fault of the server.
+     */
+    public static function named(string $error, string $message, mixed ...$details): self
+    {
+        $code = array_search($error, self::NAMES, true);
+        [$code, $error] = is_int($code) ? [$code, $error] : [13, 'internal'];
+        return new (self::classFor($code))($error, $code, $message, ...$details);
+    }
+
+    private const NAMES = [
+        1 => 'invalid_argument',
+        2 => 'quantity_limit',
+        3 => 'not_found',
+        4 => 'product_mismatch',
+        5 => 'insufficient_stock',
+        6 => 'hold_expired',
+        7 => 'hold_already_used',
+        8 => 'idempotency_mismatch',
+        9 => 'contention',
+        10 => 'unavailable',
+        11 => 'unauthorized',
+        12 => 'misuse',
+        13 => 'internal',
+        14 => 'version_mismatch',
+        15 => 'already_exists',
+        16 => 'not_on_sale',
+        17 => 'already_paid',
+        18 => 'order_cancelled',
+        19 => 'not_paid',
+        20 => 'refund_too_large',
+        21 => 'nothing_returned',
+    ];
+
     private const CLASSES = [
         1 => InvalidArgument::class,
         2 => QuantityLimit::class,

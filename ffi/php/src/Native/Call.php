@@ -10,6 +10,7 @@ use FFI\CData;
 use FFI\CType;
 use SensitiveParameter;
 use Stockade\Exception\StockadeException;
+use Stockade\Input\Arguments;
 use Stockade\OffSale;
 use Stockade\ShortLine;
 use Stockade\UnusableHold;
@@ -140,15 +141,6 @@ final class Call
     public function replayed(): bool
     {
         return $this->replayed !== null && $this->replayed->cdata;
-    }
-
-    /** Parses a number with the library's parser. */
-    public function number(string $what, string $type, string $text): int
-    {
-        $read = $this->make($type);
-        $function = "stockade_{$what}_from_text";
-        $this->check($this->ffi->$function($text, FFI::addr($read), $this->errorOut));
-        return $read->cdata;
     }
 
     /** Takes the exception of a call that failed with this code. */

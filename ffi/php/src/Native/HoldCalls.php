@@ -11,25 +11,13 @@ use Stockade\Cart;
 use Stockade\Hold;
 use Stockade\HoldRequest;
 use Stockade\HoldResult;
+use Stockade\Input\Arguments;
 
 /**
- * The engine's calls about holds.
- *
- * Metadata is an array, or the text of a JSON object, which is kept as it comes.
+ * The library's calls about holds, documented in {@see \Stockade\Client\HoldCalls}.
  */
 trait HoldCalls
 {
-    /**
-     * Holds units of one product for a limited time.
-     *
-     * @param int|string|float|bool $productId the product: its id, or "sku:" and its SKU
-     * @param ?string $customer the customer, any identifier of
-     *     1 to 255 bytes; under the setting max_per_customer
-     *     the holds of one customer count together
-     * @param bool $atMost whether to take what is left, at least one unit, where
-     *     fewer than $quantity can be held; limits apply to $quantity
-     * @param array<string, mixed>|string|null $metadata what the shop keeps with the hold
-     */
     public function createHold(
         int|string|float|bool $productId,
         int|string|float|bool $quantity,
@@ -60,15 +48,6 @@ trait HoldCalls
         return (new Reader($call))->hold($hold, $call->replayed());
     }
 
-    /**
-     * Holds several products atomically: all or none.
-     *
-     * @param iterable<array{0: int|string, 1: int|string, 2?: bool}> $lines product
-     *     and quantity of each line, and true to take what is left as $atMost of
-     *     createHold() does; lines of the same product are summed
-     * @param ?string $customer as in createHold()
-     * @param array<string, mixed>|string|null $metadata what the shop keeps with each of the holds
-     */
     public function createHolds(
         iterable $lines,
         int|float|string|bool|null $ttl = null,
@@ -97,14 +76,6 @@ trait HoldCalls
         return $this->askCart($call, 'create_holds', [FFI::addr($request)], true);
     }
 
-    /**
-     * Creates many holds by one call, each on its own, and waits once for all
-     * of them. An invalid request costs only itself.
-     *
-     * @param iterable<HoldRequest> $requests at most 65,536
-     * @return list<HoldResult> one for each request, in the same order: a hold,
-     *     or an exception that is not thrown
-     */
     public function createHoldBatch(iterable $requests): array
     {
         $read = Arguments::holdRequests($requests);
@@ -146,12 +117,6 @@ trait HoldCalls
         return $all;
     }
 
-    /**
-     * Releases a hold. One that is released or expired already is not changed.
-     *
-     * @param ?string $token the hold's token; an invalid one
-     *     is rejected, and a missing one under the setting require_hold_token
-     */
     public function releaseHold(
         int|string|float|bool $holdId,
         #[SensitiveParameter] ?string $token = null,
@@ -163,11 +128,6 @@ trait HoldCalls
         return $this->askHold($call, 'release_hold_with', [FFI::addr($request)]);
     }
 
-    /**
-     * Extends an active hold to $ttl seconds from now; never shortens it.
-     *
-     * @param ?string $token as in releaseHold()
-     */
     public function extendHold(
         int|string|float|bool $holdId,
         int|float|string|bool|null $ttl = null,
@@ -182,12 +142,6 @@ trait HoldCalls
         return $this->askHold($call, 'extend_hold', [FFI::addr($request)]);
     }
 
-    /**
-     * Gives an active hold another quantity; its end and token stay. More units
-     * are taken from stock, or nothing changes; fewer return the others at once.
-     *
-     * @param ?string $token as in releaseHold()
-     */
     public function changeQuantity(
         int|string|float|bool $holdId,
         int|string|float|bool $quantity,
@@ -203,19 +157,12 @@ trait HoldCalls
         return $this->askHold($call, 'change_quantity', [FFI::addr($request)], true);
     }
 
-    /** Reads the current state of a cart's holds. */
     public function cart(int|string|float|bool $id): Cart
     {
         $call = new Call($this->handle);
         return $this->askCart($call, 'cart', [Arguments::id('id', $id)]);
     }
 
-    /**
-     * Releases the active holds of a cart. The status of each says what became
-     * of it.
-     *
-     * @param ?string $token the cart's token, as in releaseHold()
-     */
     public function releaseCart(
         int|string|float|bool $cartId,
         #[SensitiveParameter] ?string $token = null,
@@ -227,11 +174,6 @@ trait HoldCalls
         return $this->askCart($call, 'release_cart', [FFI::addr($request)]);
     }
 
-    /**
-     * Extends all holds of a cart, or none, to one common end; never shortens it.
-     *
-     * @param ?string $token as in releaseCart()
-     */
     public function extendCart(
         int|string|float|bool $cartId,
         int|float|string|bool|null $ttl = null,
@@ -274,7 +216,6 @@ trait HoldCalls
         }
     }
 
-    /** Reads the current state of a hold. */
     public function hold(int|string|float|bool $id): Hold
     {
         $call = new Call($this->handle);

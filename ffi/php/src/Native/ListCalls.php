@@ -10,6 +10,7 @@ use FFI\CData;
 use Stockade\Erased;
 use Stockade\HoldPage;
 use Stockade\HoldStatus;
+use Stockade\Input\Arguments;
 use Stockade\OrderPage;
 use Stockade\OrderStatus;
 use Stockade\PaymentDisposition;
@@ -17,25 +18,10 @@ use Stockade\WaitingPayment;
 use Stockade\WaitingPaymentPage;
 
 /**
- * The engine's lists, waiting payments and the erasure of customers.
- *
- * A page may have fewer than the limit, or none, and not be the last: its $next says
- * so.
+ * The library's lists, waiting payments and the erasure of customers, documented in {@see \Stockade\Client\ListCalls}.
  */
 trait ListCalls
 {
-    /**
-     * Reads a page of holds as they stand now, by ascending id: those that meet all
-     * conditions.
-     *
-     * @param ?string $customer only holds of this customer
-     * @param int|string|float|bool|null $productId only holds of this product
-     * @param HoldStatus|string|null $status one that is due counts as expired
-     * @param DateTimeInterface|string|null $createdAfter only those created at this moment or after it
-     * @param DateTimeInterface|string|null $createdBefore only those created before this moment
-     * @param int|string|float|bool $after the $next of the page before
-     * @param int|string|float|bool $limit the most of a page, from 1 to 1000
-     */
     public function holds(
         ?string $customer = null,
         int|string|float|bool|null $productId = null,
@@ -58,19 +44,6 @@ trait ListCalls
         }
     }
 
-    /**
-     * Reads a page of orders as they stand now, by ascending id: those that meet all
-     * conditions.
-     *
-     * @param ?string $customer only orders of this customer
-     * @param int|string|float|bool|null $productId only orders with a line of this product
-     * @param OrderStatus|string|null $status one that is due counts as cancelled
-     * @param PaymentDisposition|string|null $disposition such as needs_refund
-     * @param ?string $reference only the order with this number of the shop
-     * @param ?string $paymentReference only the order to which this provider's name of a
-     *     payment is tied, such as "stripe/pi_3N"
-     * @param DateTimeInterface|string|null $createdAfter as in holds(), and what follows
-     */
     public function orders(
         ?string $customer = null,
         int|string|float|bool|null $productId = null,
@@ -100,12 +73,6 @@ trait ListCalls
         }
     }
 
-    /**
-     * Reads up to $limit (1 to 1000) payment events that wait for their order, the oldest
-     * first.
-     *
-     * @param ?string $after the $next of the page before
-     */
     public function waitingPayments(
         ?string $after = null,
         int|string|float|bool $limit = 100,
@@ -121,10 +88,6 @@ trait ListCalls
         }
     }
 
-    /**
-     * Takes the payment event with this idempotency key from those that wait for their
-     * order, and returns it: it stays recorded, and is never applied.
-     */
     public function removeWaitingPayment(string $key): WaitingPayment
     {
         $call = new Call($this->handle);
@@ -133,11 +96,6 @@ trait ListCalls
         return (new Reader($call))->waitingPayment($payment);
     }
 
-    /**
-     * Replaces a customer's name wherever the store keeps it: in holds, orders, events and
-     * the answers kept under idempotency keys. A later request by this name is of a new
-     * customer. One that is not known is no error.
-     */
     public function eraseCustomer(string $customer): Erased
     {
         $call = new Call($this->handle);

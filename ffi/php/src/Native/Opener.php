@@ -6,6 +6,7 @@ namespace Stockade\Native;
 
 use FFI;
 use SensitiveParameter;
+use Stockade\Input\Arguments;
 
 /**
  * Opens engines: builds the library's options from settings and frees them.

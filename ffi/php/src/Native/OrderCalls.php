@@ -9,30 +9,16 @@ use FFI\CData;
 use SensitiveParameter;
 use Stockade\Cart;
 use Stockade\Hold;
+use Stockade\Input\Arguments;
 use Stockade\Order;
 use Stockade\PaymentReceipt;
 use Stockade\PaymentStatus;
 
 /**
- * The engine's calls about orders and payments.
- *
- * Amounts are exact decimals such as "19.99", or whole numbers. Metadata is an array, or
- * the text of a JSON object, which is kept as it comes.
+ * The library's calls about orders and payments, documented in {@see \Stockade\Client\OrderCalls}.
  */
 trait OrderCalls
 {
-    /**
-     * Turns an active hold into an order.
-     *
-     * @param int|string|float|bool $productId the product that the caller expects: its id, or "sku:" and its SKU
-     * @param ?string $token as in releaseHold()
-     * @param int|string|float|bool|null $amount the amount to pay, with shipping and
-     *     coupons for example; null for the sum of the lines
-     * @param ?string $currency the currency that the products must have
-     * @param ?string $reference the shop's own number of the order; no two orders have the same
-     * @param int|float|string|bool|null $paymentTtl how many seconds it may stay unpaid
-     * @param array<string, mixed>|string|null $metadata what the shop keeps with the order
-     */
     public function createOrder(
         int|string|float|bool $holdId,
         int|string|float|bool $productId,
@@ -53,14 +39,6 @@ trait OrderCalls
         return $this->askOrder($call, 'create_order', [FFI::addr($request)], true);
     }
 
-    /**
-     * Turns active holds into one order, all or none.
-     *
-     * @param Cart|iterable<Hold|int|string|array{0: int|string, 1: ?string}> $holds a cart,
-     *     all of whose holds that were not released become the lines; or holds, their ids,
-     *     or pairs of id and token, which become the lines in this order
-     * @param int|string|float|bool|null $amount as in createOrder(), and what follows
-     */
     public function createOrderOf(
         #[SensitiveParameter] Cart|iterable $holds,
         ?string $key = null,
@@ -90,20 +68,17 @@ trait OrderCalls
         return $this->askOrder($call, 'create_order', [FFI::addr($request)], true);
     }
 
-    /** Reads the current state of an order. */
     public function order(int|string|float|bool $id): Order
     {
         return $this->askOrder(new Call($this->handle), 'order', [Arguments::id('id', $id)]);
     }
 
-    /** Finds the order with the shop's own number. */
     public function orderByReference(string $reference): Order
     {
         $call = new Call($this->handle);
         return $this->askOrder($call, 'order_by_reference', [$call->text('reference', $reference)]);
     }
 
-    /** Finds the order to which a provider's name of a payment is tied. */
     public function orderByPayment(string $provider, string $reference): Order
     {
         $call = new Call($this->handle);
@@ -111,7 +86,6 @@ trait OrderCalls
         return $this->askOrder($call, 'order_by_payment', $names);
     }
 
-    /** Lets a pending order be paid until $ttl seconds from now; never shortens it. */
     public function extendOrder(
         int|string|float|bool $orderId,
         int|float|string|bool|null $ttl = null,
@@ -124,10 +98,6 @@ trait OrderCalls
         return $this->askOrder($call, 'extend_order', [FFI::addr($request)]);
     }
 
-    /**
-     * Cancels a pending order for good and returns its units to stock. Money that comes
-     * later must be refunded. One that is cancelled already is not changed.
-     */
     public function cancelOrder(int|string|float|bool $orderId, ?string $reason = null): Order
     {
         $call = new Call($this->handle);
@@ -135,17 +105,6 @@ trait OrderCalls
         return $this->askOrder($call, 'cancel_order', $arguments);
     }
 
-    /**
-     * Refunds a paid order: money, units, or both. Without $lines and $amount: all that is
-     * left of both.
-     *
-     * @param ?iterable<array{0: int|string, 1: int|string}> $lines number and quantity of
-     *     each line: the units to give back, and their price unless there is an amount
-     * @param int|string|float|bool|null $amount the money to give back; without lines it
-     *     moves no unit
-     * @param bool $restock whether the units are for sale again; otherwise they count as returned
-     * @param bool $owed settles money that must be refunded (needs_refund), and nothing else
-     */
     public function refundOrder(
         int|string|float|bool $orderId,
         ?iterable $lines = null,
@@ -166,12 +125,6 @@ trait OrderCalls
         return $this->askOrder($call, 'refund_order', [FFI::addr($request)], true);
     }
 
-    /**
-     * Sells returned units of a refunded order again.
-     *
-     * @param ?iterable<array{0: int|string, 1: int|string}> $lines as in refundOrder();
-     *     null for all units that are returned
-     */
     public function restockOrder(
         int|string|float|bool $orderId,
         ?iterable $lines = null,
@@ -185,7 +138,6 @@ trait OrderCalls
         return $this->askOrder($call, 'restock_order', [FFI::addr($request)], true);
     }
 
-    /** Ties a provider's own name of a payment, such as "pi_3N", to an order. */
     public function setPaymentReference(
         int|string|float|bool $orderId,
         string $provider,
@@ -199,22 +151,6 @@ trait OrderCalls
         ]);
     }
 
-    /**
-     * Applies a payment provider's event to its order, once per key however often it is
-     * delivered. The order is named by its id, its payment token, or both; else it is the
-     * one to which $paymentReference is tied, otherwise the one with $orderReference. The
-     * event waits for an order that is not known yet.
-     *
-     * @param string $status the provider's status: success, paid, failed, cancelled, disputed, …
-     * @param ?string $key the event's idempotency key: one that is reused for another
-     *     order, outcome or amount is rejected
-     * @param int|string|float|bool|null $amount the amount paid: a success with another
-     *     amount than the order's does not pay it
-     * @param ?string $currency the currency of the amount; null for the order's
-     * @param ?string $paymentReference the provider's own name of the payment: a success of
-     *     another payment than the one that paid the order must be refunded
-     * @param ?string $orderReference the shop's own number of the order
-     */
     public function recordPayment(
         string $status,
         int|string|float|bool|null $orderId = null,

@@ -9,6 +9,7 @@ use FFI;
 use FFI\CData;
 use Stockade\Exception\InvalidArgument;
 use Stockade\Exception\StockadeException;
+use Stockade\Input\Arguments;
 use Stockade\Product;
 use Stockade\ProductPage;
 use Stockade\PutOutcome;
@@ -16,15 +17,10 @@ use Stockade\PutProduct;
 use Stockade\PutResult;
 
 /**
- * The engine's calls about products.
- *
- * A product is named by its id, or by "sku:" and its SKU. Moments are objects, or
- * texts such as "2026-11-27T08:00:00Z". Metadata is an array, or the text of a JSON
- * object, which is kept as it comes.
+ * The library's calls about products, documented in {@see \Stockade\Client\ProductCalls}.
  */
 trait ProductCalls
 {
-    /** Reads a product, from the cache if the entry is fresh. */
     public function product(int|string|float|bool $id): Product
     {
         [$number, $sku] = Arguments::product('id', $id);
@@ -35,7 +31,6 @@ trait ProductCalls
         return $this->askProduct($call, 'product', [$number]);
     }
 
-    /** Reads up to $limit (1 to 1000) products with ids above $after; archived ones are among them. */
     public function products(int|string|float|bool $after = 0, int|string|float|bool $limit = 100): ProductPage
     {
         $call = new Call($this->handle);
@@ -48,18 +43,6 @@ trait ProductCalls
         }
     }
 
-    /**
-     * Creates a product; its price is an exact decimal such as "19.99".
-     *
-     * @param ?string $key the idempotency key: a repeated key returns the same product
-     * @param int|string|float|bool|null $id the id, from 1 to 2^53 - 1; null for one that no product has
-     * @param ?string $sku the shop's own id of the product, of 1 to 128 characters; no two products have the same
-     * @param ?string $currency the currency of the price; null for the setting currency
-     * @param array<string, mixed>|string|null $metadata what the shop keeps with it
-     * @param DateTimeInterface|string|null $onSaleFrom when it begins to be sold; null for at once
-     * @param DateTimeInterface|string|null $onSaleUntil when it ends to be sold; null for never
-     * @param int|string|float|bool $safetyStock units in stock that holds do not take
-     */
     public function createProduct(
         string $name,
         int|string|float|bool $price,
@@ -89,19 +72,6 @@ trait ProductCalls
         return $this->askProduct($call, 'create_product', [FFI::addr($request)], true);
     }
 
-    /**
-     * Makes a product, or replaces what it is. What is not given is reset to its
-     * default, but for the units in stock. One that is archived stays so.
-     *
-     * @param int|string|float|bool $product the product, which is made with this id or this SKU if there is none
-     * @param ?string $currency as in createProduct(), and what follows
-     * @param ?string $sku null for the one that names the product, else none
-     * @param array<string, mixed>|string|null $metadata
-     * @param int|string|float|bool|null $stock the units in stock that it shall have, which an
-     *     adjustment with the reason import sees to; null for those that it has
-     * @param int|string|float|bool|null $version the version that the caller
-     *     expects: another one, and no product, is rejected with VersionMismatch
-     */
     public function putProduct(
         int|string|float|bool $product,
         string $name,
@@ -135,15 +105,6 @@ trait ProductCalls
         return new PutOutcome((new Reader($call))->product($written), $call->replayed());
     }
 
-    /**
-     * Makes or replaces many products by one call, each on its own, as an import does.
-     * They are written many at a time, in no order: one that needs another's SKU goes
-     * into a later call. An invalid request costs only itself.
-     *
-     * @param iterable<PutProduct> $requests at most 65,536
-     * @return list<PutResult> one for each request, in the same order: a product, or an
-     *     exception that is not thrown
-     */
     public function putProducts(iterable $requests): array
     {
         $read = Arguments::requests($requests, PutProduct::class);
@@ -175,19 +136,6 @@ trait ProductCalls
         return $all;
     }
 
-    /**
-     * Changes what is named of a product, archives it or sells it again. All else stays,
-     * and so does what was held or ordered before.
-     *
-     *     $engine->changeProduct('sku:LAMP', ['price' => '17.50', 'onSaleUntil' => null]);
-     *     $engine->changeProduct($lamp->id, ['archived' => true]);
-     *
-     * @param array<string, mixed> $changes name, price, currency, sku, metadata, onSaleFrom,
-     *     onSaleUntil, safetyStock and stock as in putProduct(), and archived; null clears
-     *     sku, metadata, onSaleFrom and onSaleUntil
-     * @param int|string|float|bool|null $version the version that the caller
-     *     expects: another one is rejected with VersionMismatch
-     */
     public function changeProduct(
         int|string|float|bool $product,
         array $changes,
@@ -203,16 +151,6 @@ trait ProductCalls
         return $this->askProduct($call, 'change_product', [FFI::addr($request)]);
     }
 
-    /**
-     * Adjusts stock: receives goods, or writes them off if $delta is negative; or sets
-     * what a count found.
-     *
-     * @param int|string|float|bool|null $delta units; null with $to
-     * @param ?string $key the idempotency key: a repeated key replays the first response
-     * @param int|string|float|bool|null $version the version that the caller
-     *     expects: another one is rejected with VersionMismatch
-     * @param int|string|float|bool|null $to the units in stock that it shall have, instead of $delta
-     */
     public function adjustStock(
         int|string|float|bool $productId,
         int|string|float|bool|null $delta,

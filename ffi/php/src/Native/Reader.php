@@ -5,19 +5,18 @@ declare(strict_types=1);
 namespace Stockade\Native;
 
 use DateTimeImmutable;
-use DateTimeZone;
 use FFI;
 use FFI\CData;
 use Stockade\AuditReport;
 use Stockade\Cart;
 use Stockade\Event;
 use Stockade\EventKind;
-use Stockade\Exception\Misuse;
 use Stockade\Finding;
 use Stockade\Hold;
 use Stockade\HoldPage;
 use Stockade\HoldResult;
 use Stockade\HoldStatus;
+use Stockade\Input\Moment;
 use Stockade\Order;
 use Stockade\OrderLine;
 use Stockade\OrderPage;
@@ -333,16 +332,6 @@ final class Reader
     /** A moment; null for none, which is 0. */
     public static function moment(int $micros): ?DateTimeImmutable
     {
-        if ($micros === 0) {
-            return null;
-        }
-        $seconds = intdiv($micros, 1_000_000);
-        $rest = $micros - $seconds * 1_000_000;
-        $utc = new DateTimeZone('UTC');
-        $moment = DateTimeImmutable::createFromFormat('U.u', sprintf('%d.%06d', $seconds, $rest), $utc);
-        if ($moment === false) {
-            throw Misuse::because("{$micros} is no moment");
-        }
-        return $moment->setTimezone($utc);
+        return $micros === 0 ? null : Moment::at($micros);
     }
 }

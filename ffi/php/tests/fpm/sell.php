@@ -2,9 +2,10 @@
 
 declare(strict_types=1);
 
-// One buyer: hold, order, payment. Answers what became of it.
+// One buyer: hold, order, payment. Answers what became of it. A buyer with a key may
+// come again, and buys once.
 
-use Stockade\Engine;
+use Stockade\ClientFactory;
 use Stockade\Exception\StockadeException;
 
 require_once __DIR__ . '/../../autoload.php';
@@ -12,12 +13,14 @@ require_once __DIR__ . '/../../autoload.php';
 $settings = json_decode($_SERVER['STOCKADE_SETTINGS'], true, 512, JSON_THROW_ON_ERROR);
 $answer = ['pid' => getmypid()];
 try {
-    $engine = Engine::shared($_SERVER['STOCKADE_STORE'], $settings);
+    $engine = ClientFactory::connect($_SERVER['STOCKADE_STORE'], $settings, $_SERVER['STOCKADE_DRIVER'] ?? null);
     $product = $_SERVER['STOCKADE_PRODUCT'];
     try {
-        $hold = $engine->createHold($product, 1);
-        $order = $engine->createOrder($hold->id, $product);
-        $engine->recordPayment('success', $order->id);
+        $buyer = $_SERVER['STOCKADE_KEY'] ?? null;
+        $key = static fn (string $what): ?string => $buyer === null ? null : "{$buyer}-{$what}";
+        $hold = $engine->createHold($product, 1, key: $key('hold'));
+        $order = $engine->createOrder($hold->id, $product, $key('order'));
+        $engine->recordPayment('success', $order->id, key: $key('payment'));
         $answer['result'] = 'sold';
     } catch (StockadeException $error) {
         $answer['result'] = $error->error;

@@ -2,10 +2,9 @@
 
 declare(strict_types=1);
 
-namespace Stockade\Native;
+namespace Stockade\Input;
 
 use BackedEnum;
-use DateTimeInterface;
 use JsonException;
 use SensitiveParameter;
 use Stockade\Exception\InvalidArgument;
@@ -14,7 +13,7 @@ use Stockade\Hold;
 use Stockade\HoldRequest;
 
 /**
- * Validates arguments. Each error names its argument.
+ * Validates the arguments of calls, for all drivers. Each error names its argument.
  *
  * Without strict_types PHP converts 1.5 and true to 1 for an int
  * parameter, so parameters accept floats and booleans unchanged, and
@@ -27,14 +26,10 @@ final class Arguments
     private const TTL_SECONDS_MAX = 1e12;
     /** The most bytes of a value that a message shows. */
     private const SHOWN_BYTES = 40;
-    /** The library's limit of cart lines, and of the requests of a batch. */
+    /** The most lines of a cart, and requests of a batch. */
     private const LINES_MAX = 65_536;
     /** What begins the name of a product by its SKU. */
     private const SKU = 'sku:';
-    /** The end of the year 9999. */
-    private const MOMENT_SECONDS_MAX = 253_402_300_799;
-    /** What a text of RFC 3339 looks like; the library checks it. */
-    private const MOMENT = '/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d[\d.:+Zz-]*$/D';
 
     /** A whole number, or the text of one. */
     public static function whole(
@@ -58,7 +53,10 @@ final class Arguments
         return min(self::whole('limit', $limit, 0), self::UINT32_MAX);
     }
 
-    /** An id: a number, or the text of one, however large. */
+    /**
+     * An id: a number, or the text of one, however large. One beyond PHP_INT_MAX is the
+     * negative number with the same 64 bits; one beyond 64 bits is -1. No row has those.
+     */
     public static function id(string $what, int|string|float|bool $id): int
     {
         if (is_int($id) && $id >= 0) {
@@ -67,19 +65,36 @@ final class Arguments
         if (!is_string($id) || !ctype_digit($id)) {
             throw self::refused("{$what} must be a whole number", $id);
         }
-        return (new Call())->number('id', 'uint64_t', $id);
+        return self::unsigned($id);
+    }
+
+    /** Digits as a number of 64 bits; too large a one is -1, which has all bits set. */
+    private static function unsigned(string $digits): int
+    {
+        $digits = ltrim($digits, '0');
+        $isWithin = static fn (string $most): bool => strlen($digits) < strlen($most)
+            || (strlen($digits) === strlen($most) && strcmp($digits, $most) <= 0);
+        if ($isWithin((string) PHP_INT_MAX)) {
+            return (int) $digits;
+        }
+        if (!$isWithin('18446744073709551615')) {
+            return -1;
+        }
+        // Subtracts 2^63 in two parts. No sum on the way is beyond an int: one of the high part's
+        // units is counted with the low part.
+        $high = (int) substr($digits, 0, -9) - 9_223_372_037;
+        $low = (int) substr($digits, -9) + 145_224_192;
+        return $high * 1_000_000_000 + $low + PHP_INT_MIN;
     }
 
     /** A quantity: a number, or request text. */
     public static function quantity(int|string|float|bool $quantity): int
     {
-        if (is_string($quantity) && ctype_digit($quantity)) {
-            return (new Call())->number('quantity', 'uint32_t', $quantity);
-        }
-        if (!is_int($quantity) || $quantity < 1 || $quantity > self::UINT32_MAX) {
+        $number = is_string($quantity) && ctype_digit($quantity) ? self::unsigned($quantity) : $quantity;
+        if (!is_int($number) || $number < 1 || $number > self::UINT32_MAX) {
             throw self::refused('quantity must be a whole number from 1 to ' . self::UINT32_MAX, $quantity);
         }
-        return $quantity;
+        return $number;
     }
 
     /**
@@ -119,15 +134,8 @@ final class Arguments
         if ($moment === null) {
             return 0;
         }
-        if ($moment instanceof DateTimeInterface) {
-            $seconds = (int) $moment->format('U');
-            if ($seconds >= 0 && $seconds <= self::MOMENT_SECONDS_MAX) {
-                return $seconds * 1_000_000 + (int) $moment->format('u');
-            }
-        } elseif (is_string($moment) && preg_match(self::MOMENT, $moment) === 1) {
-            return (new Call())->number('time', 'int64_t', $moment);
-        }
-        throw self::refused("{$what} must be a DateTimeInterface or a text such as 2026-11-27T08:00:00Z", $moment);
+        $must = "{$what} must be a DateTimeInterface or a text such as 2026-11-27T08:00:00Z";
+        return Moment::micros($moment) ?? throw self::refused($must, $moment);
     }
 
     /**
