@@ -33,6 +33,11 @@ pub struct Call<'a> {
     pub engine: AsyncEngine,
 }
 
+/// The body of a request that takes no fields.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoFields {}
+
 impl<'a> Call<'a> {
     /// Parses the variable path segment at this position.
     pub fn segment<T: FromStr<Err = InvalidArgument>>(
@@ -179,6 +184,11 @@ impl<'a> Call<'a> {
             return Ok(T::default());
         }
         self.object()
+    }
+
+    /// Rejects a body that is neither empty nor an object without fields.
+    pub fn no_fields(&self) -> Result<(), Rejection> {
+        self.optional().map(|NoFields {}| ())
     }
 
     /// Returns the requested time to live, from `?ttl=` or from the body.

@@ -8,6 +8,7 @@ use crate::reply::{HandlerResult, Reply};
 
 /// `POST /api/admin/sweep`
 pub async fn sweep(call: &Call<'_>) -> HandlerResult {
+    call.no_fields()?;
     Reply::json(&call.engine.sweep().await?)
 }
 
@@ -74,6 +75,7 @@ struct EventsView<'a> {
 
 /// `GET /api/admin/events?after=…&limit=…`
 pub async fn events(call: &Call<'_>) -> HandlerResult {
+    call.known_query(&["after", "limit"])?;
     let after = call.after()?.unwrap_or(0);
     let events = call.engine.events_after(after, call.limit()?).await?;
     // Without new events, the next request repeats the cursor.

@@ -53,8 +53,7 @@ struct Line {
     product_id: Option<ProductId>,
     sku: Option<String>,
     quantity: u32,
-    #[serde(default)]
-    at_most: bool,
+    at_most: Option<bool>,
 }
 
 /// `POST /api/holds`
@@ -63,7 +62,7 @@ pub async fn create_holds(call: &Call<'_>) -> HandlerResult {
     let line = |(at, Line { product_id, sku, quantity, at_most }): (usize, Line)| {
         let product = body::product(&format!("items[{at}]"), product_id, sku)?;
         let line = CartLine::new(product, quantity);
-        Ok(if at_most { line.at_most() } else { line })
+        Ok(if at_most == Some(true) { line.at_most() } else { line })
     };
     let lines = body::list_at("items", cart.items)?.into_iter().enumerate().map(line);
     let mut request = CartRequest::new(lines.collect::<Result<Vec<_>, Rejection>>()?);
@@ -89,6 +88,7 @@ pub async fn release_cart(call: &Call<'_>) -> HandlerResult {
     let is_shop = call.caller.is_shop();
     let cart_id: CartId = call.segment(0)?;
     let mut request = ReleaseCartRequest::new(cart_id);
+    call.no_fields()?;
     request.token = call.hold_token(None)?;
     let cart = call.engine.release_cart(request).await?;
     Reply::json(&CartView::of(Some("cart released"), &cart, |hold| HoldView::of(hold, is_shop)))

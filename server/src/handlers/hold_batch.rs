@@ -46,8 +46,7 @@ struct Line {
     /// In seconds.
     ttl: Option<u64>,
     customer: Option<String>,
-    #[serde(default)]
-    at_most: bool,
+    at_most: Option<bool>,
     metadata: Option<Metadata>,
     idempotency_key: Option<String>,
 }
@@ -254,7 +253,7 @@ fn parse(line: &[u8], caller: &Caller) -> Result<HoldRequest, Rejection> {
     let mut request = HoldRequest::new(body::product("", product_id, sku)?, quantity);
     request.ttl = ttl.map(Duration::from_secs);
     request.customer = customer;
-    request.at_most = at_most;
+    request.at_most = at_most.unwrap_or_default();
     request.metadata = metadata;
     request.key = idempotency_key.map(|key| caller.idempotency_key(&key)).transpose()?;
     Ok(request)

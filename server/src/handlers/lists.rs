@@ -119,6 +119,7 @@ pub async fn waiting_payments(call: &Call<'_>) -> HandlerResult {
 
 /// `DELETE /api/admin/payments/waiting/{key}`
 pub async fn remove_waiting_payment(call: &Call<'_>) -> HandlerResult {
+    call.no_fields()?;
     let removed = call.engine.remove_waiting_payment(call.text_segment(0)?).await?;
     Reply::json(&WaitingView::of(&removed)?)
 }

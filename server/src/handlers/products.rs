@@ -214,6 +214,7 @@ pub async fn change_product(call: &Call<'_>) -> HandlerResult {
 /// `DELETE /api/admin/products/{id}`: archives it.
 pub async fn archive_product(call: &Call<'_>) -> HandlerResult {
     let mut request = ProductChange::new(call.segment::<ProductRef>(0)?).archived(true);
+    call.no_fields()?;
     request.version = call.version(None)?;
     shown(&call.engine.change_product(&request).await?)
 }

@@ -91,8 +91,7 @@ impl<'a> Envelope<'a> {
 struct HoldOptions {
     ttl: Option<u64>,
     customer: Option<String>,
-    #[serde(default)]
-    at_most: bool,
+    at_most: Option<bool>,
     metadata: Option<Metadata>,
 }
 
@@ -103,7 +102,7 @@ pub async fn create_hold(call: &Call<'_>) -> HandlerResult {
     let options: HoldOptions = call.optional()?;
     request.ttl = call.ttl(options.ttl)?;
     request.customer = call.customer(options.customer)?;
-    request.at_most = options.at_most;
+    request.at_most = options.at_most.unwrap_or_default();
     request.metadata = options.metadata;
     request.key = call.idempotency_key()?;
     let hold = call.engine.create_hold(&request).await?;
@@ -121,6 +120,7 @@ pub async fn hold(call: &Call<'_>) -> HandlerResult {
 pub async fn release_hold(call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ReleaseRequest::new(hold_id);
+    call.no_fields()?;
     request.token = call.hold_token(None)?;
     request.by_operator = call.caller.may(Scope::Operate);
     let hold = call.engine.release_hold(request).await?;

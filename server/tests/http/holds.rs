@@ -19,6 +19,27 @@ on_every_backend! {
     naming_the_customer
     concurrent_holds_never_oversell
     a_converted_hold_names_its_order
+    null_is_as_if_a_field_were_missing
+}
+
+fn null_is_as_if_a_field_were_missing(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let nothing = r#""ttl":null,"customer":null,"metadata":null"#;
+    let none = format!(r#"{{"at_most":null,{nothing}}}"#);
+    let line = r#"{"product_id":1,"quantity":1,"at_most":null}"#;
+    for (path, body) in [
+        ("/api/holds/1/1", none),
+        ("/api/holds", format!(r#"{{"items":[{line}],{nothing}}}"#)),
+        ("/api/holds/batch", line.to_owned()),
+    ] {
+        let answer = server.send("POST", path, &[], &body);
+        assert!(answer.status == 200 && answer.body.contains(r#""qty":1"#), "{}", answer.body);
+    }
+    // Not all that is left is taken.
+    server
+        .post_json("/api/holds/1/5", r#"{"at_most":null}"#)
+        .expect_problem(409, "insufficient_stock");
+    server.expect_units([1, 3, 0, 0]);
 }
 
 fn a_converted_hold_names_its_order(backend: Backend) {

@@ -75,6 +75,7 @@ fn lists_show_what_was_asked_for_and_no_token(backend: Backend) {
         ("holds?customer=", ""),
         ("holds?after=x", ""),
         ("payments/waiting?order_id=1", "order_id is unknown"),
+        ("events?foo=1", "foo is unknown in the query; known are `after`, `limit`"),
     ] {
         let refused = server.get(&format!("/api/admin/{path}"));
         refused.expect_problem(422, "invalid_argument");

@@ -204,6 +204,49 @@ fn an_unknown_field_of_a_body_is_named_and_nothing_is_done() {
 }
 
 #[test]
+fn a_body_where_none_is_read_is_refused_and_nothing_is_done() {
+    let server = Server::sqlite(&[]);
+    let held = server.hold(1);
+    let cart = server.post_json("/api/holds", r#"{"items":[{"product_id":1,"quantity":1}]}"#);
+    let cart = cart.json()["cart_id"].as_u64().unwrap();
+    server.webhook(r#"{"status":"paid","order_id":4711,"idempotency_key":"e1"}"#);
+    let units = server.units();
+    let paths = [
+        ("POST", "/api/admin/sweep".to_owned()),
+        ("DELETE", format!("/api/holds/{held}")),
+        ("DELETE", format!("/api/carts/{cart}")),
+        ("DELETE", "/api/admin/products/1".to_owned()),
+        ("DELETE", "/api/admin/payments/waiting/e1".to_owned()),
+    ];
+    let send = |method: &str, path: &str, body: &str| {
+        let length = body.len();
+        exchange(
+            &server,
+            format!(
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                 content-length: {length}\r\n\r\n{body}"
+            ),
+        )
+    };
+    for (method, path) in &paths {
+        for (body, status, says) in [
+            (r#"{"foo":1}"#, 422, "foo is unknown here"),
+            ("[]", 422, "expected an object, found an array"),
+            ("garbage", 400, "malformed_request"),
+        ] {
+            let answer = send(method, path, body);
+            let is_refused = answer.starts_with(&format!("HTTP/1.1 {status} "));
+            assert!(is_refused && answer.contains(says), "{method} {path} {body}: {answer}");
+        }
+    }
+    server.expect_units(units);
+    for ((method, path), body) in paths.iter().zip(["{}", "", "{}", "", "{}"]) {
+        let answer = send(method, path, body);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{method} {path}: {answer}");
+    }
+}
+
+#[test]
 fn unknown_paths_and_methods_are_rejected() {
     let server = Server::sqlite(&[]);
     for path in [
