@@ -9,7 +9,8 @@ use sha2::Sha256;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    EventTable, Meaning, OrderName, ProviderEvent, REFUND, amount, json, mac, meaning, unsigned,
+    EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, json, mac, meaning,
+    unsigned,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -99,13 +100,10 @@ fn event(item: &Value) -> Result<ProviderEvent, Rejection> {
     let order = OrderName::from_fields(item.get("additionalData"), "metadata.")?
         .or_own(json::text(item, "/merchantReference"))
         .of_payment(original.or(Some(id)));
-    let currency = json::text(item, "/amount/currency");
-    Ok(ProviderEvent {
-        key: format!("adyen/{id}/{code}/{success}"),
-        meaning: refined(code, success == "true", item),
-        amount: amount::from_minor(item.pointer("/amount/value"), currency, decimals)?,
-        order,
-    })
+    let meaning = refined(code, success == "true", item);
+    let place = Place { amount: "/amount/value", currency: "/amount/currency" };
+    let amount = amount::minor(item, meaning, place, decimals)?;
+    Ok(ProviderEvent { key: format!("adyen/{id}/{code}/{success}"), meaning, amount, order })
 }
 
 /// The meaning by the table, or that of a request which did not succeed.

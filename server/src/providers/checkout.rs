@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Delivery, EventTable, Meaning, OrderName, ProviderEvent, REFUND, amount, is_same_amount, json,
-    mac, meaning,
+    Delivery, EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, is_same_amount,
+    json, mac, meaning,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -67,13 +67,10 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
         .or_own(json::text(data, "/reference"))
         .or_own(json::text(data, "/payment_reference"))
         .of_payment(payment);
-    let currency = json::text(data, "/currency");
-    Ok(vec![ProviderEvent {
-        key: format!("checkout/{id}"),
-        meaning: refined(kind, data),
-        amount: amount::from_minor(data.get("amount"), currency, decimals)?,
-        order,
-    }])
+    let meaning = refined(kind, data);
+    let place = Place { amount: "/data/amount", currency: "/data/currency" };
+    let amount = amount::minor(&event, meaning, place, decimals)?;
+    Ok(vec![ProviderEvent { key: format!("checkout/{id}"), meaning, amount, order }])
 }
 
 fn refined(kind: &str, data: &Value) -> Meaning {

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::ask::{self, HttpClient, unavailable};
-use super::{EventTable, OrderName, ProviderEvent, REFUND, amount, form_value, json, meaning};
+use super::{
+    EventTable, OrderName, Place, ProviderEvent, REFUND, amount, form_value, json, meaning,
+};
 use crate::problem::Rejection;
 use crate::settings::Secrets;
 
@@ -77,10 +79,10 @@ pub fn events(payment: &Value) -> Result<Vec<ProviderEvent>, Rejection> {
     let status = json::required(payment, "/status")?;
     let order = order_name(payment, id)?;
     let event = |name: &str, key: String, of: &Value| {
-        let value = json::text(of, "/amount/value");
-        let amount = amount::from_decimal(value, json::text(of, "/amount/currency"))?;
         let is_full = || Some(of["amount"] == payment["amount"]);
         let meaning = meaning(EVENTS, name).with_fullness(is_full);
+        let place = Place { amount: "/amount/value", currency: "/amount/currency" };
+        let amount = amount::major(of, meaning, place)?;
         Ok::<_, Rejection>(ProviderEvent { key, meaning, amount, order: order.clone() })
     };
     let mut events = vec![event(status, format!("mollie/{id}/{status}"), payment)?];

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::Sha512;
 
 use super::Meaning::{AttemptFailed, Failed, Ignored, Neutral, Success};
-use super::{Delivery, EventTable, OrderName, ProviderEvent, REFUND};
+use super::{Delivery, EventTable, OrderName, Place, ProviderEvent, REFUND};
 use super::{amount, is_same_amount, json, mac, meaning, unsigned};
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -97,8 +97,8 @@ pub fn events(body: &Value) -> Result<Vec<ProviderEvent>, Rejection> {
         .of_payment(paymob_order.as_deref());
     let (part, all) = (object.get("amount_cents"), object.pointer("/order/amount_cents"));
     let meaning = meaning(EVENTS, state).with_fullness(|| is_same_amount(part, all));
-    let currency = json::text(object, "/currency");
-    let amount = amount::from_minor(part, currency, amount::iso_decimals)?;
+    let place = Place { amount: "/obj/amount_cents", currency: "/obj/currency" };
+    let amount = amount::minor(body, meaning, place, amount::iso_decimals)?;
     Ok(vec![ProviderEvent { key: format!("paymob/{id}/{state}"), meaning, amount, order }])
 }
 

@@ -7,7 +7,9 @@ use serde_json::Value;
 pub use verification::PayPal;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
-use super::{Amount, EventTable, OrderName, ProviderEvent, REFUND, amount, json, meaning};
+use super::{
+    Amount, EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, json, meaning,
+};
 use crate::problem::Rejection;
 
 /// Payments, refunds and disputes. An order's own events are neutral: its capture has
@@ -54,22 +56,21 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
     let id = json::required(&event, "/id")?;
     let kind = json::required(&event, "/event_type")?;
     let resource = event.get("resource").unwrap_or(&Value::Null);
-    Ok(vec![ProviderEvent {
-        key: format!("paypal/{id}"),
-        meaning: meaning(EVENTS, kind),
-        amount: amount_of(resource)?,
-        order: order_name(resource),
-    }])
+    let meaning = meaning(EVENTS, kind);
+    let amount = amount_of(&event, meaning)?;
+    let key = format!("paypal/{id}");
+    Ok(vec![ProviderEvent { key, meaning, amount, order: order_name(resource) }])
 }
 
 /// The amount in the form of version 2, of a dispute, of an order, or of version 1.
-fn amount_of(resource: &Value) -> Result<Option<Amount>, Rejection> {
-    for amount in ["/amount", "/dispute_amount", "/purchase_units/0/amount"] {
+fn amount_of(event: &Value, meaning: Meaning) -> Result<Option<Amount>, Rejection> {
+    for place in ["amount", "dispute_amount", "purchase_units/0/amount"] {
         for (value, currency) in [("value", "currency_code"), ("total", "currency")] {
-            let value = json::text(resource, &format!("{amount}/{value}"));
-            if value.is_some() {
-                let currency = json::text(resource, &format!("{amount}/{currency}"));
-                return amount::from_decimal(value, currency);
+            let [amount, currency] =
+                [value, currency].map(|name| format!("/resource/{place}/{name}"));
+            let place = Place { amount: &amount, currency: &currency };
+            if let Some(amount) = amount::major(event, meaning, place)? {
+                return Ok(Some(amount));
             }
         }
     }

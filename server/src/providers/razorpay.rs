@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Delivery, EventTable, Meaning, OrderName, ProviderEvent, REFUND, amount, is_same_amount, json,
-    mac, meaning,
+    Delivery, EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, is_same_amount,
+    json, mac, meaning,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -55,27 +55,28 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
     let (payment, order, link) = (entity("payment"), entity("order"), entity("payment_link"));
     // The object that the event is about names it: a link that is paid in parts has a
     // payment for each part.
-    let subject = match kind.split('.').next().unwrap_or_default() {
-        "refund" => entity("refund"),
-        _ if kind.starts_with("payment.dispute.") => entity("dispute"),
-        "order" => order,
-        "payment_link" if kind == "payment_link.partially_paid" => payment,
-        "payment_link" => link,
-        "invoice" => entity("invoice"),
-        _ => payment,
+    let name = match kind.split('.').next().unwrap_or_default() {
+        _ if kind.starts_with("payment.dispute.") => "dispute",
+        "payment_link" if kind == "payment_link.partially_paid" => "payment",
+        name @ ("refund" | "order" | "payment_link" | "invoice") => name,
+        _ => "payment",
     };
+    let subject = entity(name);
     let id = json::text(subject, "/id").or_else(|| json::text(payment, "/id"));
     let Some(id) = id.filter(|_| meaning(EVENTS, kind) != Meaning::Ignored) else {
         let key = format!("razorpay/{kind}/{}", event["created_at"]);
         let (meaning, order) = (Meaning::Ignored, OrderName::default());
         return Ok(vec![ProviderEvent { key, meaning, amount: None, order }]);
     };
-    let money = if subject["amount"].is_number() { subject } else { payment };
-    let currency = json::text(money, "/currency");
+    let meaning = refined(kind, subject, payment);
+    let name = if subject["amount"].is_null() { "payment" } else { name };
+    let [amount, currency] =
+        ["amount", "currency"].map(|field| format!("/payload/{name}/entity/{field}"));
+    let place = Place { amount: &amount, currency: &currency };
     Ok(vec![ProviderEvent {
         key: format!("razorpay/{kind}/{id}"),
-        meaning: refined(kind, subject, payment),
-        amount: amount::from_minor(money.get("amount"), currency, amount::iso_decimals)?,
+        meaning,
+        amount: amount::minor(&event, meaning, place, amount::iso_decimals)?,
         order: order_name(&[payment, order, link, entity("invoice"), entity("refund")])?,
     }])
 }

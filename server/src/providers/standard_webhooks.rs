@@ -14,13 +14,16 @@ use stockade::{OrderId, PaymentToken};
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Delivery, EventTable, OrderName, ProviderEvent, REFUND, amount, json, mac, meaning, unsigned,
+    Delivery, EventTable, OrderName, Place, ProviderEvent, REFUND, amount, json, mac, meaning,
+    unsigned,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
 use crate::signature::is_recent;
 
 const SCHEME: &str = "Webhook-Signature";
+
+const MONEY: Place<'_> = Place { amount: "/data/amount", currency: "/data/currency" };
 
 /// Some senders leave out base64's padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -81,14 +84,12 @@ pub fn events(delivery: &Delivery<'_>) -> Result<Vec<ProviderEvent>, Rejection> 
     let event = json::object(delivery.body)?;
     let kind = json::required(&event, "/type")?;
     let data = event.get("data").unwrap_or(&Value::Null);
-    let text = json::plain(data, "/amount");
-    let currency = json::text(data, "/currency");
     let meaning = meaning(EVENTS, kind).with_fullness(|| data["full"].as_bool());
     Ok(vec![ProviderEvent {
         // Signed with the body.
         key: format!("standard/{}", id(delivery).unwrap_or_default()),
         meaning,
-        amount: amount::from_decimal(text.as_deref(), currency)?,
+        amount: amount::major(&event, meaning, MONEY)?,
         order: order_name(data)?,
     }])
 }

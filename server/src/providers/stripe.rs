@@ -6,14 +6,16 @@ use sha2::Sha256;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Amount, Delivery, EventTable, Meaning, OrderName, ProviderEvent, REFUND, amount, json, mac,
-    meaning, unsigned,
+    Amount, Delivery, EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, json,
+    mac, meaning, unsigned,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
 use crate::signature::{is_recent, parse};
 
 const SCHEME: &str = "Stripe-Signature";
+
+const CURRENCY: &str = "/data/object/currency";
 
 /// Payments, refunds and disputes. A charge of a payment intent is neutral: the
 /// intent has its own event.
@@ -64,6 +66,8 @@ pub const EVENTS: &EventTable = &[
     ("source.canceled", Failed),
 ];
 
+type Told = (Meaning, Option<Amount>);
+
 /// Verifies the signature and its age.
 pub fn verify(delivery: &Delivery<'_>, secrets: &Secrets, now: i64) -> Result<(), Rejection> {
     let reject = |why| Err(unsigned(SCHEME, why));
@@ -96,10 +100,9 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
     let order = OrderName::from_metadata(object.get("metadata"))?
         .or_own(json::text(object, "/client_reference_id"))
         .of_payment(payment);
-    let before = event.pointer("/data/previous_attributes/amount_refunded");
     let (meaning, amount) = match kind {
-        "charge.refunded" => refund(object, before.and_then(Value::as_i64).unwrap_or(0))?,
-        _ => (refined(kind, object), amount_of(kind, object)?),
+        "charge.refunded" => refund(&event)?,
+        _ => amount_of(kind, refined(kind, object), &event)?,
     };
     Ok(vec![ProviderEvent { key: format!("stripe/{id}"), meaning, amount, order }])
 }
@@ -115,7 +118,7 @@ fn refined(kind: &str, object: &Value) -> Meaning {
     if is_of_intent || is_authorization || is_unpaid { Neutral } else { listed }
 }
 
-fn amount_of(kind: &str, object: &Value) -> Result<Option<Amount>, Rejection> {
+fn amount_of(kind: &str, meaning: Meaning, event: &Value) -> Result<Told, Rejection> {
     let field = match kind {
         "payment_intent.succeeded" => "amount_received",
         "charge.captured" => "amount_captured",
@@ -124,17 +127,18 @@ fn amount_of(kind: &str, object: &Value) -> Result<Option<Amount>, Rejection> {
         _ if kind.starts_with("invoice.") => "amount_due",
         _ => "amount",
     };
-    amount::from_minor(object.get(field), json::text(object, "/currency"), decimals)
+    let place = Place { amount: &format!("/data/object/{field}"), currency: CURRENCY };
+    Ok((meaning, amount::minor(event, meaning, place, decimals)?))
 }
 
 /// A charge shows what was refunded in all; the event, what it was before.
-fn refund(charge: &Value, before: i64) -> Result<(Meaning, Option<Amount>), Rejection> {
-    let refunded = charge.get("amount_refunded").and_then(Value::as_i64);
-    let this = refunded.map(|refunded| refunded.saturating_sub(before));
-    let is_full = this.map(|this| before == 0 && Some(this) == charge["amount"].as_i64());
-    let value = this.map(Value::from);
-    let amount = amount::from_minor(value.as_ref(), json::text(charge, "/currency"), decimals)?;
-    Ok((Meaning::Refund { is_full }, amount))
+fn refund(event: &Value) -> Result<Told, Rejection> {
+    let number = |pointer: &str| event.pointer(pointer).and_then(Value::as_u64);
+    let place = Place { amount: "/data/object/amount_refunded", currency: CURRENCY };
+    let before = number("/data/previous_attributes/amount_refunded").unwrap_or(0);
+    let is_full = || Some(before == 0 && number(place.amount)? == number("/data/object/amount")?);
+    let meaning = Meaning::Refund { is_full: is_full() };
+    Ok((meaning, amount::minor_since(event, meaning, place, before, decimals)?))
 }
 
 /// The decimals of Stripe's amounts: <https://docs.stripe.com/currencies>.

@@ -32,6 +32,7 @@ mod operators;
 mod orders;
 mod outage;
 mod products;
+mod provider_events;
 mod providers;
 mod rates;
 mod raw;

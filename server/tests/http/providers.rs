@@ -18,44 +18,44 @@ const REPEATED: &str = r#"{"message":"ok","success":true,"result":"repeated"}"#;
 const WAITING: &str = r#"{"message":"ok","success":true,"result":"waiting"}"#;
 const IGNORED: &str = r#"{"message":"ok","success":true,"result":"ignored"}"#;
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     now.try_into().unwrap()
 }
 
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
+pub fn mac(key: &[u8], text: &str) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
 }
 
-fn post(server: &Server, provider: &str, header: (&str, &str), body: &str) -> Answer {
+pub fn post(server: &Server, provider: &str, header: (&str, &str), body: &str) -> Answer {
     server.send("POST", &format!("/api/payments/webhook/{provider}"), &[header], body)
 }
 
-fn razorpay(server: &Server, secret: &str, body: &str) -> Answer {
+pub fn razorpay(server: &Server, secret: &str, body: &str) -> Answer {
     let signature = hex::encode(mac(secret.as_bytes(), body));
     post(server, "razorpay", ("X-Razorpay-Signature", &signature), body)
 }
 
-fn stripe(server: &Server, secret: &str, age: i64, body: &str) -> Answer {
+pub fn stripe(server: &Server, secret: &str, age: i64, body: &str) -> Answer {
     let time = now() - age;
     let signature = hex::encode(mac(secret.as_bytes(), &format!("{time}.{body}")));
     post(server, "stripe", ("Stripe-Signature", &format!("t={time},v1={signature}")), body)
 }
 
-fn payment_intent(event: &str, id: &str, metadata: &str) -> String {
+pub fn payment_intent(event: &str, id: &str, metadata: &str) -> String {
     format!(
         r#"{{"id":"{id}","object":"event","type":"{event}","data":{{"object":{{"id":"pi_1","object":"payment_intent","amount":20000,"amount_received":20000,"currency":"eur","metadata":{metadata}}}}}}}"#
     )
 }
 
-fn for_order(order: u64) -> String {
+pub fn for_order(order: u64) -> String {
     format!(r#"{{"stockade_order_id":"{order}"}}"#)
 }
 
 #[track_caller]
-fn expect_status(server: &Server, order: u64, status: &str) {
+pub fn expect_status(server: &Server, order: u64, status: &str) {
     assert_eq!(server.get(&format!("/api/orders/{order}")).field("status"), status);
 }
 
@@ -261,7 +261,7 @@ fn event_without_an_order_or_a_meaning_is_counted_and_ignored() {
 
 /// The `result` of a delivery that was accepted.
 #[track_caller]
-fn expect_result(answer: &Answer, result: &str) {
+pub fn expect_result(answer: &Answer, result: &str) {
     let expected = format!(r#"{{"message":"ok","success":true,"result":"{result}"}}"#);
     answer.expect(200, &expected);
 }
