@@ -258,7 +258,7 @@ impl Providers {
             Provider::Paymob => {
                 let body = json::object(delivery.body)?;
                 paymob::verify(delivery, &body, secrets)?;
-                paymob::events(&body)
+                paymob::events(&body, &self.settings.paymob_integration_ids)
             }
             Provider::Checkout => {
                 checkout::verify(delivery, secrets)?;

@@ -46,6 +46,37 @@ impl fmt::Debug for Secrets {
     }
 }
 
+/// Ids of a provider's, separated by commas.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ids(Vec<u64>);
+
+impl Ids {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether an id is among them.
+    pub fn contains(&self, id: u64) -> bool {
+        self.0.contains(&id)
+    }
+}
+
+impl Value for Ids {
+    fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let id = |id: &str| {
+            let digits = id.trim();
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|_| is_number)
+        };
+        let ids: Option<Vec<_>> = text.split(',').map(id).collect();
+        ids.map(Self).ok_or_else(|| "expected whole numbers, separated by commas".to_owned())
+    }
+}
+
 /// The permission bits of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mode(u32);
@@ -232,6 +263,7 @@ settings! {
     adyen_secret: Secrets = "", "The hexadecimal HMAC key of Adyen's webhook, or several separated by commas; without it Adyen's webhooks are not served";
     razorpay_secret: Secrets = "", "The secret of Razorpay's webhook, or several separated by commas; without it Razorpay's webhooks are not served";
     paymob_secret: Secrets = "", "Paymob's HMAC secret, or several separated by commas; without it Paymob's callbacks are not served";
+    paymob_integration_ids: Ids = "", "The integrations whose transactions are taken from Paymob, as ids separated by commas; empty for all of the account";
     checkout_secret: Secrets = "", "The signature key of Checkout.com's webhook, or several separated by commas; without it Checkout.com's webhooks are not served";
     standard_webhooks_secret: Secrets = "", "The secret of a sender of Standard Webhooks (whsec_ and base64), or several separated by commas; without it they are not served";
     paypal_credentials: Secrets = "", "CLIENT_ID:SECRET of the PayPal application that has the webhook, or several separated by commas; without it PayPal's webhooks are not served";
@@ -355,6 +387,18 @@ mod tests {
             "http://localhost.evil.example",
         ] {
             assert!(settings.set("mollie_url", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_are_whole_numbers_separated_by_commas() {
+        let mut settings = Settings::default();
+        assert!(settings.paymob_integration_ids.is_empty());
+        settings.set("paymob_integration_ids", "16105, 4097558").unwrap();
+        let ids = &settings.paymob_integration_ids;
+        assert!(ids.contains(16105) && ids.contains(4_097_558) && !ids.contains(16));
+        for bad in [",", "16105,", "+1", "-1", "1.5", "card"] {
+            assert!(settings.set("paymob_integration_ids", bad).is_err(), "{bad}");
         }
     }
 

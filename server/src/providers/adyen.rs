@@ -1,25 +1,16 @@
 //! Adyen: each item of a body has `additionalData.hmacSignature`, the base64
 //! HMAC-SHA256 of eight of its fields, which do not include its metadata.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use hmac::Hmac;
+mod signature;
+
 use serde_json::Value;
-use sha2::Sha256;
+
+pub use signature::{key, verify};
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
-use super::{
-    EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, json, mac, meaning,
-    unsigned,
-};
+use super::{EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, json, meaning};
 use crate::problem::Rejection;
-use crate::settings::Secrets;
-
-const SCHEME: &str = "Adyen-HMAC";
-
-/// The signed fields in their order.
-const SIGNED: &str = "/pspReference /originalReference /merchantAccountCode /merchantReference \
-                      /amount/value /amount/currency /eventCode /success";
+use signature::{check_forms, field};
 
 /// Payments, refunds and disputes whose `success` is true.
 pub const EVENTS: &EventTable = &[
@@ -64,35 +55,13 @@ pub const EVENTS: &EventTable = &[
     ("NOTIFICATION_OF_FRAUD", Neutral),
 ];
 
-/// Decodes the HMAC key of a webhook, which Adyen shows in hexadecimal.
-pub fn key(secret: &str) -> Option<Vec<u8>> {
-    hex::decode(secret).ok()
-}
-
-/// Verifies the signature of every item.
-pub fn verify(body: &Value, secrets: &Secrets) -> Result<(), Rejection> {
-    for item in items(body)? {
-        let given = json::text(item, "/additionalData/hmacSignature");
-        let given = given.ok_or_else(|| unsigned(SCHEME, "an item has no hmacSignature"))?;
-        let signature = BASE64_STANDARD
-            .decode(given)
-            .map_err(|_| unsigned(SCHEME, "an hmacSignature is not base64"))?;
-        let text: Vec<_> = SIGNED.split(' ').map(|pointer| field(item, pointer)).collect();
-        let text = text.join(":");
-        let keys = secrets.iter().filter_map(key);
-        if !mac::is_signed::<Hmac<Sha256>>(keys, &[text.as_bytes()], &[signature]) {
-            return Err(unsigned(SCHEME, "an hmacSignature is invalid"));
-        }
-    }
-    Ok(())
-}
-
 /// Translates a verified body.
 pub fn events(body: &Value) -> Result<Vec<ProviderEvent>, Rejection> {
     items(body)?.into_iter().map(event).collect()
 }
 
 fn event(item: &Value) -> Result<ProviderEvent, Rejection> {
+    check_forms(item)?;
     let code = json::required(item, "/eventCode")?;
     let id = json::required(item, "/pspReference")?;
     let success = field(item, "/success");
@@ -127,12 +96,6 @@ fn items(body: &Value) -> Result<Vec<&Value>, Rejection> {
     let missing = || Rejection::invalid("notificationItems is missing, empty or not an array");
     let items = body["notificationItems"].as_array().filter(|items| !items.is_empty());
     Ok(items.ok_or_else(missing)?.iter().map(|item| &item["NotificationRequestItem"]).collect())
-}
-
-/// A field as it is signed: nothing for a missing one.
-fn field(item: &Value, pointer: &str) -> String {
-    let is_true = json::flag(item, pointer);
-    json::plain(item, pointer).unwrap_or_else(|| if is_true { "true" } else { "" }.to_owned())
 }
 
 /// The decimals of Adyen's amounts: its page of currency codes.

@@ -1,9 +1,11 @@
 //! Paymob: `hmac` in the query is the hexadecimal HMAC-SHA512 of some of the body's
-//! fields.
+//! fields, joined without separators.
 //!
 //! The order's names are not among them, and a customer's browser carries the same
-//! signature. So the key is made of the transaction's signed id: a transaction pays
+//! signature. So the key is made of what is signed and has one reading: a transaction pays
 //! one order, whatever order a copy of its event names.
+
+mod transaction;
 
 use hmac::Hmac;
 use serde_json::Value;
@@ -13,7 +15,8 @@ use super::Meaning::{AttemptFailed, Failed, Ignored, Neutral, Success};
 use super::{Delivery, EventTable, OrderName, Place, ProviderEvent, REFUND};
 use super::{amount, is_same_amount, json, mac, meaning, unsigned};
 use crate::problem::Rejection;
-use crate::settings::Secrets;
+use crate::settings::{Ids, Secrets};
+use transaction::Transaction;
 
 const SCHEME: &str = "Paymob-HMAC";
 
@@ -81,43 +84,49 @@ pub fn verify(delivery: &Delivery<'_>, body: &Value, secrets: &Secrets) -> Resul
     Err(unsigned(SCHEME, "the hmac is invalid"))
 }
 
-/// Translates a verified body.
-pub fn events(body: &Value) -> Result<Vec<ProviderEvent>, Rejection> {
+/// Translates a verified body; `integrations` are those whose transactions are taken, all
+/// if it is empty.
+pub fn events(body: &Value, integrations: &Ids) -> Result<Vec<ProviderEvent>, Rejection> {
     let object = &body["obj"];
-    let missing = || Rejection::invalid("obj.id is missing");
-    let id = json::plain(object, "/id").ok_or_else(missing)?;
-    if body["type"] == "TOKEN" || !object["success"].is_boolean() {
+    if body["type"] == "TOKEN" {
+        let id = json::plain(object, "/id").unwrap_or_default();
         let (key, order) = (format!("paymob/other/{id}"), OrderName::default());
         return Ok(vec![ProviderEvent { key, meaning: Ignored, amount: None, order }]);
     }
-    let state = state(object);
-    let paymob_order = json::plain(object, "/order/id");
+    let transaction = Transaction::read(object)?;
+    let integration = transaction.integration_id;
+    if !integrations.is_empty() && !integrations.contains(integration) {
+        let why = format!("{integration} is not among paymob_integration_ids");
+        return Err(json::unreadable("/obj/integration_id", &why));
+    }
+    let state = state(&transaction);
     let order = OrderName::from_metadata(object.pointer("/payment_key_claims/extra"))?
         .or_own(json::text(object, "/order/merchant_order_id"))
-        .of_payment(paymob_order.as_deref());
+        .of_payment(Some(&transaction.order_id.to_string()));
     let (part, all) = (object.get("amount_cents"), object.pointer("/order/amount_cents"));
-    let meaning = meaning(EVENTS, state).with_fullness(|| is_same_amount(part, all));
+    // One flag that is not signed separates a void from a refund.
+    let name = if state == "refund" && transaction.is("is_void") { "void" } else { state };
+    let meaning = meaning(EVENTS, name).with_fullness(|| is_same_amount(part, all));
     let place = Place { amount: "/obj/amount_cents", currency: "/obj/currency" };
     let amount = amount::minor(body, meaning, place, amount::iso_decimals)?;
-    Ok(vec![ProviderEvent { key: format!("paymob/{id}/{state}"), meaning, amount, order }])
+    let key = format!("paymob/{}/{state}", transaction.joined_ids());
+    Ok(vec![ProviderEvent { key, meaning, amount, order }])
 }
 
-/// The state of a transaction by its signed flags; one flag that is not signed
-/// separates a void from a refund.
-fn state(transaction: &Value) -> &'static str {
-    let is = |name: &str| json::flag(transaction, name);
-    let is_change = is("/has_parent_transaction") && !is("/is_capture");
-    match (is("/pending"), is("/success")) {
+/// The state of a transaction by its signed flags.
+fn state(transaction: &Transaction<'_>) -> &'static str {
+    let is = |flag| transaction.is(flag);
+    let is_change = is("has_parent_transaction") && !is("is_capture");
+    match (is("pending"), is("success")) {
         (true, _) => "pending",
         (false, false) if is_change => "change_failed",
         (false, false) => "failed",
-        _ if is_change && is("/is_void") => "void",
         _ if is_change => "refund",
         // A payment that is sent again after its change, which has its own event.
-        _ if is("/is_voided") => "voided",
-        _ if is("/is_refunded") => "refunded",
-        _ if is("/is_capture") => "captured",
-        _ if is("/is_auth") => "authorized",
+        _ if is("is_voided") => "voided",
+        _ if is("is_refunded") => "refunded",
+        _ if is("is_capture") => "captured",
+        _ if is("is_auth") => "authorized",
         _ => "success",
     }
 }

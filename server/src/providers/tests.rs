@@ -3,6 +3,7 @@
 mod bodies;
 mod documented;
 mod events;
+mod one_reading;
 mod signatures;
 
 use super::*;

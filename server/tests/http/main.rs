@@ -31,6 +31,7 @@ mod observed;
 mod operators;
 mod orders;
 mod outage;
+mod paymob;
 mod products;
 mod provider_events;
 mod providers;

@@ -246,6 +246,17 @@ def send_paymob(server: Server) -> None:
     order = server.order()
     check("a copy", result(post(json.dumps(body(order)))), "422 idempotency_mismatch")
     check("its order", server.status(order), "pending_payment")
+    # The same signed text, cut elsewhere.
+    moved = body(order)
+    moved["obj"]["created_at"] = moved["obj"]["created_at"].removeprefix("20")
+    moved["obj"]["amount_cents"] = int(f"{1999}20")
+    assert paymob_text(moved["obj"]) == paymob_text(body(order)["obj"])
+    check("a copy cut elsewhere", result(post(json.dumps(moved))), "422 invalid_argument")
+    moved = body(order)
+    moved["obj"] |= {"id": 19203646, "integration_id": 54097558}
+    assert paymob_text(moved["obj"]) == paymob_text(body(order)["obj"])
+    check("a copy with moved ids", result(post(json.dumps(moved))), "422 idempotency_mismatch")
+    check("its order", server.status(order), "pending_payment")
     check("paymob, another secret", result(post(json.dumps(sample), "x")), "401 unauthorized")
 
 

@@ -96,6 +96,20 @@ fn adyen_body_of_several_items_has_several_events() {
 }
 
 #[test]
+fn adyen_item_whose_signed_text_could_be_cut_elsewhere_is_refused() {
+    let mut body = adyen("AUTHORISATION", "true");
+    body["notificationItems"][0]["NotificationRequestItem"]["merchantReference"] = json!("A:1");
+    let reference = one(Provider::Adyen, &body).order.reference;
+    assert_eq!(reference.as_deref(), Some("A:1"));
+    for field in ["pspReference", "originalReference", "merchantAccountCode", "eventCode"] {
+        let mut copy = body.clone();
+        copy["notificationItems"][0]["NotificationRequestItem"][field] = json!("A:1");
+        let refused = translate(Provider::Adyen, &copy).unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
+    }
+}
+
+#[test]
 fn adyen_order_is_named_by_metadata_and_a_cancel_may_be_a_refund() {
     let mut body = adyen("CANCEL_OR_REFUND", "true");
     let item = &mut body["notificationItems"][0]["NotificationRequestItem"];
@@ -155,13 +169,16 @@ fn refund_is_full_if_it_is_of_the_whole_payment() {
 fn paymob_key_has_signed_fields_alone() {
     let mut copy = paymob("success");
     let key = one(Provider::Paymob, &copy).key;
-    assert_eq!(key, "paymob/192036465/success");
+    assert_eq!(key, "paymob/1920364654097558/success");
     copy["obj"]["order"]["merchant_order_id"] = json!("B-2");
     copy["obj"]["payment_key_claims"] = json!({"extra": {"stockade_order_id": 20}});
     copy["obj"]["is_refund"] = json!(true);
     let found = one(Provider::Paymob, &copy);
     assert_eq!((found.key, found.meaning), (key, Meaning::Success));
     assert_eq!(found.order.payment_reference.as_deref(), Some("217503754"));
+    // Whether a change voids or refunds is not signed.
+    let keys = ["void", "refund"].map(|state| one(Provider::Paymob, &paymob(state)).key);
+    assert_eq!(keys[0], keys[1]);
 }
 
 #[test]
