@@ -1,5 +1,7 @@
 //! Stripe: `Stripe-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of t.body>`.
 
+mod payment;
+
 use hmac::Hmac;
 use serde_json::Value;
 use sha2::Sha256;
@@ -93,13 +95,9 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
     let id = json::required(&event, "/id")?;
     let kind = json::required(&event, "/type")?;
     let object = event.pointer("/data/object").unwrap_or(&Value::Null);
-    // A dispute of a charge without an intent names the charge; the rest name themselves.
-    let payment = json::id(object, "/payment_intent")
-        .or_else(|| json::id(object, "/charge"))
-        .or_else(|| json::text(object, "/id"));
     let order = OrderName::from_metadata(object.get("metadata"))?
         .or_own(json::text(object, "/client_reference_id"))
-        .of_payment(payment);
+        .of_payment(payment::reference(kind, object));
     let (meaning, amount) = match kind {
         "charge.refunded" => refund(&event)?,
         _ => amount_of(kind, refined(kind, object), &event)?,

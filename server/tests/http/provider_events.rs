@@ -1,11 +1,14 @@
-//! What providers' events tell of money: amounts that cannot be read.
+//! What providers' events tell of money and of payments: amounts that cannot be read, and
+//! invoices, which are paid by payments with events of their own.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::providers::{expect_status, mac, now, post, razorpay, stripe};
+use crate::providers::{
+    expect_status, for_order, mac, now, payment_intent, post, razorpay, stripe,
+};
 use crate::server::Server;
 
 fn standard(server: &Server, id: &str, body: &Value) -> Answer {
@@ -134,4 +137,60 @@ fn an_amount_that_cannot_be_read_refuses_the_event() {
     }
     expect_status(&server, order, "pending_payment");
     server.expect_units([3, 0, 1, 0]);
+}
+
+/// An invoice that is paid by `pi_1`, as `payments` shows it.
+fn invoice(event: &str, id: &str, order: u64, payments: &Value) -> String {
+    let mut invoice = json!({
+        "id": "in_1", "object": "invoice", "amount_paid": 20_000, "amount_due": 20_000,
+        "currency": "eur", "metadata": {"stockade_order_id": order.to_string()},
+    });
+    invoice.as_object_mut().unwrap().extend(payments.as_object().unwrap().clone());
+    json!({"id": id, "object": "event", "type": event, "data": {"object": invoice}}).to_string()
+}
+
+#[test]
+fn an_invoice_and_its_payment_are_one_payment() {
+    let paid_by = |intent: Value| {
+        let payment = json!({"type": "payment_intent", "payment_intent": intent});
+        json!({"payments": {"object": "list", "data": [
+            {"object": "invoice_payment", "status": "canceled",
+             "payment": {"type": "payment_intent", "payment_intent": "pi_0"}},
+            {"object": "invoice_payment", "status": "paid", "payment": payment},
+        ]}})
+    };
+    for payments in [
+        json!({}),
+        json!({"payment_intent": "pi_1", "charge": "ch_1"}),
+        json!({"payment_intent": null, "payments": null}),
+        paid_by(json!("pi_1")),
+        paid_by(json!({"id": "pi_1", "object": "payment_intent"})),
+    ] {
+        for invoice_first in [true, false] {
+            let server = Server::sqlite(&["--stripe-secret=hush"]);
+            let order = server.order(1);
+            let mut events = [
+                invoice("invoice.paid", "evt_1", order, &payments),
+                payment_intent("payment_intent.succeeded", "evt_2", &for_order(order)),
+            ];
+            if !invoice_first {
+                events.reverse();
+            }
+            for (event, result) in events.iter().zip(["applied", "recorded"]) {
+                assert_eq!(stripe(&server, "hush", 0, event).field("result"), result, "{event}");
+            }
+            let shown = server.get(&format!("/api/orders/{order}"));
+            let found = (shown.field("status"), shown.field("payment_disposition"));
+            assert_eq!(found, ("paid", "none"), "{payments}");
+        }
+    }
+    // Another payment is still found where the invoice tells its own.
+    let server = Server::sqlite(&["--stripe-secret=hush"]);
+    let order = server.order(1);
+    let paid = invoice("invoice.paid", "evt_1", order, &paid_by(json!("pi_9")));
+    assert_eq!(stripe(&server, "hush", 0, &paid).field("result"), "applied");
+    let second = payment_intent("payment_intent.succeeded", "evt_2", &for_order(order));
+    stripe(&server, "hush", 0, &second);
+    let shown = server.get(&format!("/api/orders/{order}"));
+    assert_eq!(shown.field("payment_disposition"), "needs_refund");
 }

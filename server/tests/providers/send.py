@@ -114,6 +114,20 @@ def send_stripe(server: Server) -> None:
     session |= {"client_reference_id": order["payment_token"], "payment_intent": "pi_2"}
     body = stripe_event("checkout.session.completed", "evt_session", session)
     check("a session pays", (result(post(body)), server.status(order)), ("applied", "paid"))
+    # Since API version 2025-03-31 an invoice does not tell its intent, unless `payments`
+    # is expanded; either way it is the same payment as the intent's own event.
+    assert "payments" in stripe.Invoice.__annotations__
+    assert "payment_intent" not in stripe.Invoice.__annotations__
+    paid = {"object": "invoice_payment", "status": "paid"}
+    paid["payment"] = {"type": "payment_intent", "payment_intent": "pi_1"}
+    for fields in ({}, {"payments": {"object": "list", "data": [paid]}}):
+        order = server.order()
+        metadata = {"stockade_payment_token": order["payment_token"]}
+        invoice = {"id": "in_1", "object": "invoice", "amount_paid": 1999, "metadata": metadata}
+        body = stripe_event("invoice.paid", f"evt_in_{order['id']}", invoice | fields)
+        check("an invoice pays", (result(post(body)), server.status(order)), ("applied", "paid"))
+        check("its intent", result(post(intent(order))), "recorded")
+        check("they are one payment", server.disposition(order), "none")
 
 
 def check_stripe_names(page: str) -> None:

@@ -71,6 +71,10 @@ class Server:
         """Returns the status of an order."""
         return self.get(f"/api/orders/{order['id']}")["order"]["status"]
 
+    def disposition(self, order: dict) -> str:
+        """Returns what is to be done about the payment of an order."""
+        return self.get(f"/api/orders/{order['id']}")["order"]["payment_disposition"]
+
     def counted(self, provider: str, meaning: str) -> int:
         """Returns how many events of a provider had a meaning."""
         metrics = self.send("GET", "/metrics", None, {})[1]

@@ -35,6 +35,47 @@ fn stripe_charge_of_an_intent_leaves_the_payment_to_the_intent() {
 }
 
 #[test]
+fn stripe_invoice_is_of_the_payment_that_paid_it_or_of_none() {
+    let payment = |status: &str, payment: Value| json!({"status": status, "payment": payment});
+    let intent = |id: &str| json!({"type": "payment_intent", "payment_intent": id});
+    let paid = |payments: Value| json!({"payments": {"object": "list", "data": payments}});
+    for (fields, expected) in [
+        (json!({}), None),
+        (json!({"payment_intent": null, "charge": null, "payments": null}), None),
+        (json!({"payment_intent": "pi_9"}), Some("pi_9")),
+        (json!({"charge": "ch_9"}), Some("ch_9")),
+        (paid(json!([])), None),
+        (paid(json!([payment("open", intent("pi_8"))])), None),
+        (
+            paid(json!([payment("canceled", intent("pi_8")), payment("paid", intent("pi_9"))])),
+            Some("pi_9"),
+        ),
+        (paid(json!([payment("paid", json!({"payment_intent": {"id": "pi_9"}}))])), Some("pi_9")),
+        (paid(json!([payment("paid", json!({"type": "charge", "charge": "ch_9"}))])), Some("ch_9")),
+        // Paid in parts.
+        (paid(json!([payment("paid", intent("pi_8")), payment("paid", intent("pi_9"))])), None),
+        (paid(json!([payment("paid", json!({"payment_record": "pr_9"}))])), None),
+    ] {
+        let mut body = stripe("invoice.paid");
+        let invoice = body["data"]["object"].as_object_mut().unwrap();
+        invoice.insert("id".to_owned(), json!("in_9"));
+        invoice.extend(fields.as_object().unwrap().clone());
+        let found = one(Provider::Stripe, &body);
+        assert_eq!(found.order.payment_reference.as_deref(), expected, "{fields}");
+    }
+    let mut body = stripe("invoice_payment.paid");
+    body["data"]["object"]["payment"] = intent("pi_9");
+    let found = one(Provider::Stripe, &body);
+    assert_eq!(found.order.payment_reference.as_deref(), Some("pi_9"));
+    let mut body = stripe("checkout.session.completed");
+    body["data"]["object"]["id"] = json!("cs_9");
+    let found = one(Provider::Stripe, &body);
+    assert_eq!(found.order.payment_reference.as_deref(), Some("cs_9"));
+    body["data"]["object"]["invoice"] = json!("in_9");
+    assert_eq!(one(Provider::Stripe, &body).order.payment_reference, None);
+}
+
+#[test]
 fn stripe_session_names_its_order_by_client_reference_id() {
     let mut body = stripe("checkout.session.completed");
     let session = &mut body["data"]["object"];
