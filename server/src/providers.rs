@@ -29,7 +29,7 @@ pub use order_name::OrderName;
 use crate::problem::{Code, Rejection};
 use crate::settings::{Secrets, Settings};
 use crate::signature::unix_seconds;
-use amount::Place;
+use amount::MoneyPointers;
 use ask::HttpClient;
 
 /// A payment provider whose webhooks the server understands.

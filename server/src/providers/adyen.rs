@@ -8,7 +8,9 @@ use serde_json::Value;
 pub use signature::{key, verify};
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
-use super::{EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, json, meaning};
+use super::{
+    EventTable, Meaning, MoneyPointers, OrderName, ProviderEvent, REFUND, amount, json, meaning,
+};
 use crate::problem::Rejection;
 use signature::{check_forms, field};
 
@@ -70,7 +72,7 @@ fn event(item: &Value) -> Result<ProviderEvent, Rejection> {
         .or_own(json::text(item, "/merchantReference"))
         .of_payment(original.or(Some(id)));
     let meaning = refined(code, success == "true", item);
-    let place = Place { amount: "/amount/value", currency: "/amount/currency" };
+    let place = MoneyPointers { amount: "/amount/value", currency: "/amount/currency" };
     let amount = amount::minor(item, meaning, place, decimals)?;
     Ok(ProviderEvent { key: format!("adyen/{id}/{code}/{success}"), meaning, amount, order })
 }

@@ -21,9 +21,9 @@ const DIGITS_MAX: usize = 24;
 /// Decimals of a currency whose code ISO 4217 does not have.
 const USUAL_DECIMALS: u32 = 2;
 
-/// Where an event tells its money, as JSON pointers.
+/// The JSON pointers to an amount and its currency in an event.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct MoneyPointers<'a> {
     pub amount: &'a str,
     pub currency: &'a str,
 }
@@ -44,7 +44,7 @@ pub fn iso_decimals(code: &str) -> u32 {
 pub fn minor(
     event: &Value,
     meaning: Meaning,
-    place: Place<'_>,
+    place: MoneyPointers<'_>,
     decimals: fn(&str) -> u32,
 ) -> Result<Option<Amount>, Rejection> {
     minor_since(event, meaning, place, 0, decimals)
@@ -57,7 +57,7 @@ pub fn minor(
 pub fn minor_since(
     event: &Value,
     meaning: Meaning,
-    place: Place<'_>,
+    place: MoneyPointers<'_>,
     before: u64,
     decimals: fn(&str) -> u32,
 ) -> Result<Option<Amount>, Rejection> {
@@ -77,7 +77,7 @@ pub fn minor_since(
 pub fn major(
     event: &Value,
     meaning: Meaning,
-    place: Place<'_>,
+    place: MoneyPointers<'_>,
 ) -> Result<Option<Amount>, Rejection> {
     let Some((amount, code)) = told(event, meaning, place)? else { return Ok(None) };
     let text = match amount {
@@ -100,7 +100,7 @@ pub fn major(
 fn told<'a>(
     event: &'a Value,
     meaning: Meaning,
-    place: Place<'_>,
+    place: MoneyPointers<'_>,
 ) -> Result<Option<(&'a Value, String)>, Rejection> {
     if meaning == Ignored {
         return Ok(None);

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Delivery, EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, is_same_amount,
-    json, mac, meaning,
+    Delivery, EventTable, Meaning, MoneyPointers, OrderName, ProviderEvent, REFUND, amount,
+    is_same_amount, json, mac, meaning,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -68,7 +68,7 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
         .or_own(json::text(data, "/payment_reference"))
         .of_payment(payment);
     let meaning = refined(kind, data);
-    let place = Place { amount: "/data/amount", currency: "/data/currency" };
+    let place = MoneyPointers { amount: "/data/amount", currency: "/data/currency" };
     let amount = amount::minor(&event, meaning, place, decimals)?;
     Ok(vec![ProviderEvent { key: format!("checkout/{id}"), meaning, amount, order }])
 }

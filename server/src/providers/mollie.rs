@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::ask::{self, HttpClient, unavailable};
 use super::{
-    EventTable, OrderName, Place, ProviderEvent, REFUND, amount, form_value, json, meaning,
+    EventTable, MoneyPointers, OrderName, ProviderEvent, REFUND, amount, form_value, json, meaning,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -81,7 +81,7 @@ pub fn events(payment: &Value) -> Result<Vec<ProviderEvent>, Rejection> {
     let event = |name: &str, key: String, of: &Value| {
         let is_full = || Some(of["amount"] == payment["amount"]);
         let meaning = meaning(EVENTS, name).with_fullness(is_full);
-        let place = Place { amount: "/amount/value", currency: "/amount/currency" };
+        let place = MoneyPointers { amount: "/amount/value", currency: "/amount/currency" };
         let amount = amount::major(of, meaning, place)?;
         Ok::<_, Rejection>(ProviderEvent { key, meaning, amount, order: order.clone() })
     };

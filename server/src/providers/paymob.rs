@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::Sha512;
 
 use super::Meaning::{AttemptFailed, Failed, Ignored, Neutral, Success};
-use super::{Delivery, EventTable, OrderName, Place, ProviderEvent, REFUND};
+use super::{Delivery, EventTable, MoneyPointers, OrderName, ProviderEvent, REFUND};
 use super::{amount, is_same_amount, json, mac, meaning, unsigned};
 use crate::problem::Rejection;
 use crate::settings::{Ids, Secrets};
@@ -107,7 +107,7 @@ pub fn events(body: &Value, integrations: &Ids) -> Result<Vec<ProviderEvent>, Re
     // One flag that is not signed separates a void from a refund.
     let name = if state == "refund" && transaction.is("is_void") { "void" } else { state };
     let meaning = meaning(EVENTS, name).with_fullness(|| is_same_amount(part, all));
-    let place = Place { amount: "/obj/amount_cents", currency: "/obj/currency" };
+    let place = MoneyPointers { amount: "/obj/amount_cents", currency: "/obj/currency" };
     let amount = amount::minor(body, meaning, place, amount::iso_decimals)?;
     let key = format!("paymob/{}/{state}", transaction.joined_ids());
     Ok(vec![ProviderEvent { key, meaning, amount, order }])

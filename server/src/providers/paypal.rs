@@ -8,7 +8,8 @@ pub use verification::PayPal;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Amount, EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, json, meaning,
+    Amount, EventTable, Meaning, MoneyPointers, OrderName, ProviderEvent, REFUND, amount, json,
+    meaning,
 };
 use crate::problem::Rejection;
 
@@ -68,7 +69,7 @@ fn amount_of(event: &Value, meaning: Meaning) -> Result<Option<Amount>, Rejectio
         for (value, currency) in [("value", "currency_code"), ("total", "currency")] {
             let [amount, currency] =
                 [value, currency].map(|name| format!("/resource/{place}/{name}"));
-            let place = Place { amount: &amount, currency: &currency };
+            let place = MoneyPointers { amount: &amount, currency: &currency };
             if let Some(amount) = amount::major(event, meaning, place)? {
                 return Ok(Some(amount));
             }

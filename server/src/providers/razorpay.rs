@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Delivery, EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, is_same_amount,
-    json, mac, meaning,
+    Delivery, EventTable, Meaning, MoneyPointers, OrderName, ProviderEvent, REFUND, amount,
+    is_same_amount, json, mac, meaning,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -72,7 +72,7 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
     let name = if subject["amount"].is_null() { "payment" } else { name };
     let [amount, currency] =
         ["amount", "currency"].map(|field| format!("/payload/{name}/entity/{field}"));
-    let place = Place { amount: &amount, currency: &currency };
+    let place = MoneyPointers { amount: &amount, currency: &currency };
     Ok(vec![ProviderEvent {
         key: format!("razorpay/{kind}/{id}"),
         meaning,

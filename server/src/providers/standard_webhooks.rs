@@ -14,8 +14,8 @@ use stockade::{OrderId, PaymentToken};
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Delivery, EventTable, OrderName, Place, ProviderEvent, REFUND, amount, json, mac, meaning,
-    unsigned,
+    Delivery, EventTable, MoneyPointers, OrderName, ProviderEvent, REFUND, amount, json, mac,
+    meaning, unsigned,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -23,7 +23,8 @@ use crate::signature::is_recent;
 
 const SCHEME: &str = "Webhook-Signature";
 
-const MONEY: Place<'_> = Place { amount: "/data/amount", currency: "/data/currency" };
+const MONEY: MoneyPointers<'_> =
+    MoneyPointers { amount: "/data/amount", currency: "/data/currency" };
 
 /// Some senders leave out base64's padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -8,16 +8,14 @@ use sha2::Sha256;
 
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
-    Amount, Delivery, EventTable, Meaning, OrderName, Place, ProviderEvent, REFUND, amount, json,
-    mac, meaning, unsigned,
+    Amount, Delivery, EventTable, Meaning, MoneyPointers, OrderName, ProviderEvent, REFUND, amount,
+    json, mac, meaning, unsigned,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
 use crate::signature::{is_recent, parse};
 
 const SCHEME: &str = "Stripe-Signature";
-
-const CURRENCY: &str = "/data/object/currency";
 
 /// Payments, refunds and disputes. A charge of a payment intent is neutral: the
 /// intent has its own event.
@@ -68,8 +66,6 @@ pub const EVENTS: &EventTable = &[
     ("source.canceled", Failed),
 ];
 
-type Told = (Meaning, Option<Amount>);
-
 /// Verifies the signature and its age.
 pub fn verify(delivery: &Delivery<'_>, secrets: &Secrets, now: i64) -> Result<(), Rejection> {
     let reject = |why| Err(unsigned(SCHEME, why));
@@ -98,10 +94,10 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
     let order = OrderName::from_metadata(object.get("metadata"))?
         .or_own(json::text(object, "/client_reference_id"))
         .of_payment(payment::reference(kind, object));
-    let (meaning, amount) = match kind {
-        "charge.refunded" => refund(&event)?,
-        _ => amount_of(kind, refined(kind, object), &event)?,
-    };
+    let before = event.pointer("/data/previous_attributes/amount_refunded");
+    let before = before.and_then(Value::as_u64).unwrap_or(0);
+    let meaning = refined(kind, object).with_fullness(|| is_full(object, before));
+    let amount = amount_of(kind, meaning, &event, before)?;
     Ok(vec![ProviderEvent { key: format!("stripe/{id}"), meaning, amount, order }])
 }
 
@@ -116,27 +112,30 @@ fn refined(kind: &str, object: &Value) -> Meaning {
     if is_of_intent || is_authorization || is_unpaid { Neutral } else { listed }
 }
 
-fn amount_of(kind: &str, meaning: Meaning, event: &Value) -> Result<Told, Rejection> {
-    let field = match kind {
-        "payment_intent.succeeded" => "amount_received",
-        "charge.captured" => "amount_captured",
-        "invoice.paid" => "amount_paid",
-        _ if kind.starts_with("checkout.session.") => "amount_total",
-        _ if kind.starts_with("invoice.") => "amount_due",
-        _ => "amount",
-    };
-    let place = Place { amount: &format!("/data/object/{field}"), currency: CURRENCY };
-    Ok((meaning, amount::minor(event, meaning, place, decimals)?))
+/// Whether a refund is of the whole charge, of which `before` was refunded earlier.
+fn is_full(charge: &Value, before: u64) -> Option<bool> {
+    Some(before == 0 && charge["amount_refunded"].as_u64()? == charge["amount"].as_u64()?)
 }
 
-/// A charge shows what was refunded in all; the event, what it was before.
-fn refund(event: &Value) -> Result<Told, Rejection> {
-    let number = |pointer: &str| event.pointer(pointer).and_then(Value::as_u64);
-    let place = Place { amount: "/data/object/amount_refunded", currency: CURRENCY };
-    let before = number("/data/previous_attributes/amount_refunded").unwrap_or(0);
-    let is_full = || Some(before == 0 && number(place.amount)? == number("/data/object/amount")?);
-    let meaning = Meaning::Refund { is_full: is_full() };
-    Ok((meaning, amount::minor_since(event, meaning, place, before, decimals)?))
+fn amount_of(
+    kind: &str,
+    meaning: Meaning,
+    event: &Value,
+    before: u64,
+) -> Result<Option<Amount>, Rejection> {
+    let (field, before) = match kind {
+        // A charge shows what was refunded in all.
+        "charge.refunded" => ("amount_refunded", before),
+        "payment_intent.succeeded" => ("amount_received", 0),
+        "charge.captured" => ("amount_captured", 0),
+        "invoice.paid" => ("amount_paid", 0),
+        _ if kind.starts_with("checkout.session.") => ("amount_total", 0),
+        _ if kind.starts_with("invoice.") => ("amount_due", 0),
+        _ => ("amount", 0),
+    };
+    let amount = format!("/data/object/{field}");
+    let place = MoneyPointers { amount: &amount, currency: "/data/object/currency" };
+    amount::minor_since(event, meaning, place, before, decimals)
 }
 
 /// The decimals of Stripe's amounts: <https://docs.stripe.com/currencies>.

@@ -8,7 +8,7 @@ mod signatures;
 
 use super::*;
 
-const PLACE: Place<'_> = Place { amount: "/amount", currency: "/currency" };
+const PLACE: MoneyPointers<'_> = MoneyPointers { amount: "/amount", currency: "/currency" };
 
 fn minor(amount: serde_json::Value, code: &str, decimals: fn(&str) -> u32) -> Option<Amount> {
     let event = serde_json::json!({"amount": amount, "currency": code});
@@ -108,7 +108,7 @@ fn an_amount_that_cannot_be_read_is_refused_and_named() {
     for none in ["{}", r#"{"currency":"EUR"}"#, r#"{"amount":null,"currency":"EUR"}"#] {
         assert_eq!(read(none, Meaning::Success).unwrap(), None, "{none}");
     }
-    let nested = Place { amount: "/amount/value", currency: "/amount/currency" };
+    let nested = MoneyPointers { amount: "/amount/value", currency: "/amount/currency" };
     for bad in [r#"{"amount":"19.99"}"#, r#"{"amount":5}"#] {
         let event = serde_json::from_str(bad).unwrap();
         assert!(amount::major(&event, Meaning::Success, nested).is_err(), "{bad}");

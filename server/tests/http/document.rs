@@ -363,6 +363,8 @@ fn every_documented_response_is_reachable() {
         ("POST", "/api/admin/products/1/adjust", r#"{"delta":0,"reason":"nothing"}"#),
         ("POST", "/api/admin/products/77/adjust", r#"{"delta":1,"reason":"lost"}"#),
         ("POST", "/api/admin/sweep", ""),
+        ("POST", "/api/admin/sweep", "{"),
+        ("POST", "/api/admin/sweep", r#"{"now":true}"#),
         ("GET", "/api/admin/audit", ""),
         ("GET", "/api/admin/events", ""),
         ("GET", "/api/admin/events?after=x", ""),
