@@ -70,7 +70,18 @@ fn a_store_one_migration_ahead_is_gone_on_with_and_opened(world: &World) {
     assert_eq!(numbers(&before, id), [31, 7, 12, 0]);
 }
 
+/// Leaves no table of a test before in a server's database.
+fn drop_tables(world: &World) {
+    if !is_sqlite(world) {
+        world.spoil();
+        let (server, database) = (world.backend.server(), world.database());
+        server.query(&format!("DROP DATABASE `{database}`"));
+        server.create_database(database);
+    }
+}
+
 fn check_refuses_what_auto_would_make_and_makes_nothing(world: &World) {
+    drop_tables(world);
     let why = refused(world, "check");
     let wanted =
         if is_sqlite(world) { "there is no store at" } else { "none of Stockade's tables" };
@@ -123,6 +134,7 @@ fn a_lost_table_or_column_is_not_ready_and_refused_at_the_start(world: &World) {
 }
 
 fn another_program_s_table_is_refused_and_left_alone(world: &World) {
+    drop_tables(world);
     if is_sqlite(world) {
         world.engine().close().expect("closes");
         let drop_all = sql(
