@@ -206,6 +206,7 @@ fn ids_that_two_processes_were_given_are_used_once(world: &World) {
 }
 
 fn a_user_who_may_not_change_tables_starts(world: &World) {
+    drop_tables(world);
     static USERS: AtomicU32 = AtomicU32::new(0);
     let number = USERS.fetch_add(1, Ordering::Relaxed);
     let user = format!("clerk_{}_{number}", std::process::id());
