@@ -105,7 +105,8 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
 fn refined(kind: &str, object: &Value) -> Meaning {
     let listed = meaning(EVENTS, kind);
     let is_charge = json::text(object, "/object") == Some("charge");
-    let is_of_intent = is_charge && json::id(object, "/payment_intent").is_some();
+    let is_refund = matches!(listed, Meaning::Refund { .. });
+    let is_of_intent = is_charge && !is_refund && json::id(object, "/payment_intent").is_some();
     let is_authorization = kind == "charge.succeeded" && !json::flag(object, "/captured");
     let is_unpaid = kind == "checkout.session.completed"
         && json::text(object, "/payment_status") == Some("unpaid");
