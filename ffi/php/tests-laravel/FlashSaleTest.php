@@ -150,6 +150,28 @@ final class FlashSaleTest extends TestCase
         self::assertStringContainsString('consistent', self::$app->artisan('stockade:audit'));
     }
 
+    public function testTheDevelopmentServerServes(): void
+    {
+        $free = stream_socket_server('tcp://127.0.0.1:0');
+        self::assertNotFalse($free);
+        $address = (string) stream_socket_get_name($free, false);
+        fclose($free);
+        $port = substr((string) strrchr($address, ':'), 1);
+        $null = ['file', '/dev/null', 'r+'];
+        $command = [PHP_BINARY, 'artisan', 'serve', "--port={$port}", '--no-reload'];
+        $environment = ['PATH' => (string) getenv('PATH')];
+        $server = proc_open($command, [$null, $null, $null], $pipes, self::$app->folder, $environment);
+        self::assertNotFalse($server);
+        $end = microtime(true) + 20;
+        do {
+            usleep(50_000);
+            $body = @file_get_contents("http://{$address}/api/products/2");
+        } while ($body === false && microtime(true) < $end);
+        proc_terminate($server);
+        proc_close($server);
+        self::assertSame(['id' => 2, 'price' => 19.99], array_slice((array) json_decode((string) $body, true), 0, 2));
+    }
+
     private function hold(int $product, int $quantity): int
     {
         [$status, $body] = self::$site->ask('POST', "/api/holds/{$product}/{$quantity}");

@@ -25,6 +25,7 @@ final class Site
             'opcache.memory_consumption' => '192',
             'opcache.max_accelerated_files' => '20000',
             'opcache.validate_timestamps' => '0',
+            'opcache.file_update_protection' => '0',
             'realpath_cache_size' => '4M',
             // The application's .env counts, not what tests before this one have set.
         ], environment: ['PATH' => (string) getenv('PATH')]);
