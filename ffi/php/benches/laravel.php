@@ -76,6 +76,9 @@ printf(
     $rounds,
     $seconds
 );
+$used = static fn (): float => (static fn (array $of): float => $of['ru_utime.tv_sec'] + $of['ru_stime.tv_sec']
+    + ($of['ru_utime.tv_usec'] + $of['ru_stime.tv_usec']) / 1e6)((array) getrusage());
+[$usedBefore, $begin] = [$used(), hrtime(true)];
 foreach (CALLERS as $callers) {
     $rates = $percentiles = [];
     foreach ($sites as $site) {
@@ -98,6 +101,8 @@ foreach (CALLERS as $callers) {
         printf("%2d callers  %-13s  %7.0f holds/s  p99 %7.1f ms\n", $callers, $name, $rate, $p99);
     }
 }
+$share = ($used() - $usedBefore) / ((hrtime(true) - $begin) / 1e9) * 100;
+printf("the callers themselves took %.0f%% of a core\n", $share);
 
 // Neither has sold what it had not.
 $product = ClientFactory::connect($engine->url)->product(1);
