@@ -1,7 +1,7 @@
 # `make run` starts the server on its embedded store; `make check` installs what
 # the tests need and runs every check, as CI does.
 
-.PHONY: run check check-long deps lint features package test ffi header install-c python openapi openapi-long schemathesis providers deny proof fuzz bench bench-quick bench-ffi plot
+.PHONY: run check check-long deps lint features package test ffi header install-c python laravel bench-laravel openapi openapi-long schemathesis providers deny proof fuzz bench bench-quick bench-ffi plot
 
 # Nothing is skipped: a program that is not installed fails the tests that need it.
 export STOCKADE_TEST_REQUIRE = all
@@ -9,7 +9,7 @@ export STOCKADE_TEST_REQUIRE = all
 run:
 	cargo run --release --bin stockade
 
-check: deps lint features package test openapi schemathesis providers deny
+check: deps lint features package test laravel openapi schemathesis providers deny
 	@echo "all checks passed"
 
 # The behaviour suite on later servers than those installed: MariaDB 11.8 alone
@@ -74,6 +74,12 @@ ffi:
 		cargo nextest run --workspace --all-targets --locked -E 'package(stockade-ffi)'
 	cargo run --quiet --locked -p stockade-testkit -- run -- ffi/php/check
 
+# The Laravel package and its example, under php-fpm and nginx, by Laravel and PHP of
+# Debian's unstable suite.
+laravel:
+	cargo build --workspace --all-targets --locked
+	cargo run --quiet --locked -p stockade-testkit -- run -- .ci/laravel ffi/php/check-laravel
+
 # Writes the C header and that of the PHP package from ffi/src.
 header:
 	STOCKADE_WRITE_HEADERS=1 cargo test --quiet --locked -p stockade-ffi --test header
@@ -131,6 +137,12 @@ bench-quick:
 # product.
 bench-ffi:
 	ffi/benches/run
+
+# Measures the Laravel example beside the same routes written by hand.
+bench-laravel:
+	cargo build --release --locked -p stockade-server
+	STOCKADE_SERVER=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/stockade \
+		cargo run --quiet --locked -p stockade-testkit -- run -- .ci/laravel php ffi/php/benches/laravel.php
 
 # Draws benches/contention.svg from the last run of the contention bench.
 plot:

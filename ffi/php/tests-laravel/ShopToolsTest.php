@@ -36,9 +36,10 @@ final class ShopToolsTest extends EngineCase
         } catch (NotFound) {
         }
         self::assertSame(['LAMP/1', 5], [$item->publishStock(5)->sku, $item->stock()->stock]);
-        $hold = $item->reserve(2, ttl: 60, key: 'cart-1', customer: 'ada', metadata: ['cart' => 1]);
+        $request = ['quantity' => 2, 'ttl' => 60, 'key' => 'cart-1', 'customer' => 'ada', 'metadata' => ['cart' => 1]];
+        $hold = $item->reserve(...$request);
         self::assertSame(['ada', 2, ['cart' => 1]], [$hold->customer, $hold->quantity, $hold->metadata]);
-        self::assertSame($hold->id, $item->reserve(2, ttl: 60, key: 'cart-1', customer: 'ada', metadata: ['cart' => 1])->id);
+        self::assertSame($hold->id, $item->reserve(...$request)->id);
         self::assertSame(3, $item->reserve(9, atMost: true)->quantity);
 
         // What is sold meanwhile stays sold, and what the model does not have stays as it is.
@@ -83,7 +84,8 @@ final class ShopToolsTest extends EngineCase
     public function testAFileIsImported(): void
     {
         $file = (string) tempnam(sys_get_temp_dir(), 'stockade');
-        file_put_contents($file, "sku,title,price,currency,units\nLAMP-1,\"Lamp, large\",19.99,EUR,4\nMUG-1,Mug,700,JPY,\n");
+        $lines = ['sku,title,price,currency,units', 'LAMP-1,"Lamp, large",19.99,EUR,4', 'MUG-1,Mug,700,JPY,'];
+        file_put_contents($file, implode("\n", $lines) . "\n");
         try {
             $this->artisan('stockade:import', ['file' => $file, '--name' => 'title', '--stock' => 'units'])
                 ->expectsOutputToContain('2 products put')->assertSuccessful();
@@ -92,6 +94,7 @@ final class ShopToolsTest extends EngineCase
         }
         $lamp = $this->client()->product('sku:LAMP-1');
         self::assertSame(['Lamp, large', 4], [$lamp->name, $lamp->stock]);
-        self::assertSame(['JPY', 0], [$this->client()->product('sku:MUG-1')->currency, $this->client()->product('sku:MUG-1')->stock]);
+        $mug = $this->client()->product('sku:MUG-1');
+        self::assertSame(['JPY', 0], [$mug->currency, $mug->stock]);
     }
 }

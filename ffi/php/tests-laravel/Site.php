@@ -25,8 +25,10 @@ final class Site
             'opcache.memory_consumption' => '192',
             'opcache.max_accelerated_files' => '20000',
             'opcache.validate_timestamps' => '0',
+            'opcache.file_update_protection' => '0',
             'realpath_cache_size' => '4M',
-        ]);
+            // The application's .env counts, not what tests before this one have set.
+        ], environment: ['PATH' => (string) getenv('PATH')]);
         $this->folder = sys_get_temp_dir() . '/stockade-nginx-' . getmypid() . '-' . hrtime(true);
         mkdir($this->folder);
         $user = posix_geteuid() === 0 ? 'user root root;' : '';
@@ -57,7 +59,8 @@ final class Site
             }
             CONF);
         $log = ['file', "{$this->folder}/out.log", 'w'];
-        $command = ['nginx', '-p', $this->folder, '-e', "{$this->folder}/error.log", '-c', "{$this->folder}/nginx.conf"];
+        $command = ['nginx', '-p', $this->folder, '-e', "{$this->folder}/error.log"];
+        array_push($command, '-c', "{$this->folder}/nginx.conf");
         $process = proc_open($command, [['file', '/dev/null', 'r'], $log, $log], $pipes);
         if ($process === false) {
             throw new RuntimeException('nginx cannot be started');

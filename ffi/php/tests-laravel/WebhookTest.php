@@ -58,7 +58,7 @@ final class WebhookTest extends EngineCase
         $order = $this->order();
         $cases = [
             [['status' => 'success', 'order_id' => $order + 50], 202, 'waiting'],
-            [['status' => 'paid', 'order_id' => (string) $order, 'amount' => 20.00, 'currency' => 'EUR'], 200, 'applied'],
+            [['status' => 'paid', 'order_id' => "{$order}", 'amount' => 20.00, 'currency' => 'EUR'], 200, 'applied'],
             [['status' => 'failed', 'order_id' => $order], 200, 'recorded'],
             [['status' => 'perhaps', 'order_id' => $order], 422, null],
             [['order_id' => $order], 422, null],

@@ -19,8 +19,9 @@ final class Fpm
     /**
      * @param array<string, string> $ini settings that only the command line or php.ini can make
      * @param int $requests after which a worker is replaced; 0 for never
+     * @param ?array<string, string> $environment of the workers; null for that of this process
      */
-    public function __construct(int $workers, array $ini, int $requests = 0)
+    public function __construct(int $workers, array $ini, int $requests = 0, ?array $environment = null)
     {
         $this->folder = sys_get_temp_dir() . '/stockade-fpm-' . getmypid() . '-' . hrtime(true);
         mkdir($this->folder);
@@ -50,7 +51,7 @@ final class Fpm
             array_push($command, '-d', "{$name}={$value}");
         }
         $log = ['file', "{$this->folder}/out.log", 'w'];
-        $process = proc_open($command, [['file', '/dev/null', 'r'], $log, $log], $pipes);
+        $process = proc_open($command, [['file', '/dev/null', 'r'], $log, $log], $pipes, null, $environment);
         if ($process === false) {
             throw new RuntimeException('php-fpm cannot be started');
         }

@@ -6,7 +6,7 @@ use Illuminate\Database\Migrations\Migration;
 use Illuminate\Database\Schema\Blueprint;
 use Illuminate\Support\Facades\Schema;
 
-/** How far the relay of events has come. */
+// How far the relay of events has come.
 return new class () extends Migration {
     public function getConnection(): ?string
     {
@@ -15,7 +15,8 @@ return new class () extends Migration {
 
     public function up(): void
     {
-        Schema::connection($this->getConnection())->create('stockade_cursors', static function (Blueprint $table): void {
+        $schema = Schema::connection($this->getConnection());
+        $schema->create('stockade_cursors', static function (Blueprint $table): void {
             $table->string('name', 64)->primary();
             $table->unsignedBigInteger('position')->default(0);
         });

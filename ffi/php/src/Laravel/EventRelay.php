@@ -40,15 +40,12 @@ final class EventRelay
      */
     public function next(): int
     {
-        $this->database()->table(self::TABLE)->insertOrIgnore(['name' => $this->name(), 'position' => 0]);
         return $this->database()->transaction(function (): int {
-            // Who finds the row locked has nothing to do, so no queue worker waits.
-            $cursor = $this->database()->table(self::TABLE)->where('name', $this->name())
-                ->lock('for update skip locked')->value('position');
+            $cursor = $this->lock();
             if ($cursor === null) {
                 return 0;
             }
-            $events = $this->client->eventsAfter((int) $cursor, (int) $this->config->get('stockade.events.batch', 100));
+            $events = $this->client->eventsAfter($cursor, (int) $this->config->get('stockade.events.batch', 100));
             foreach ($events as $event) {
                 foreach (Events::of($event) as $message) {
                     $this->dispatcher->dispatch($message);
@@ -56,7 +53,7 @@ final class EventRelay
                 $cursor = $event->cursor;
             }
             if ($events !== []) {
-                $this->moveTo((int) $cursor);
+                $this->moveTo($cursor);
             }
             return count($events);
         });
@@ -72,6 +69,24 @@ final class EventRelay
     public function moveTo(int $cursor): void
     {
         $this->database()->table(self::TABLE)->updateOrInsert(['name' => $this->name()], ['position' => $cursor]);
+    }
+
+    /**
+     * Locks the cursor's row, which the first relay makes.
+     *
+     * @return ?int its position; null while another relay has it: a queue worker has better to do than to wait
+     */
+    private function lock(): ?int
+    {
+        $row = $this->database()->table(self::TABLE)->where('name', $this->name());
+        $cursor = (clone $row)->lock('for update skip locked')->value('position');
+        if ($cursor !== null) {
+            return (int) $cursor;
+        }
+        // An insert would wait for the lock of a row that is there.
+        $isMade = !$row->exists()
+            && $this->database()->table(self::TABLE)->insertOrIgnore(['name' => $this->name(), 'position' => 0]) === 1;
+        return $isMade ? 0 : null;
     }
 
     private function database(): ConnectionInterface

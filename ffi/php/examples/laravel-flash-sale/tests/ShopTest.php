@@ -54,6 +54,7 @@ final class ShopTest extends TestCase
     {
         Log::spy();
         event(new PaymentReceived(Make::event(kind: 'order.paid', orderId: 7)));
-        Log::shouldHaveReceived('info')->once()->withArgs(static fn (string $text): bool => $text === 'order 7 is paid');
+        Log::shouldHaveReceived('info')->once()->withArgs(static fn (string $text): bool
+            => $text === 'order 7 is paid');
     }
 }

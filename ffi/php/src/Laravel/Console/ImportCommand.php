@@ -48,7 +48,8 @@ final class ImportCommand extends Command
                 }
             }
         }
-        $this->line(($this->option('dry-run') ? "{$put} products read" : "{$put} products put") . ", {$rejected} rejected");
+        $done = $this->option('dry-run') ? 'read' : 'put';
+        $this->line("{$put} products {$done}, {$rejected} rejected");
         return $rejected === 0 ? self::SUCCESS : self::FAILURE;
     }
 

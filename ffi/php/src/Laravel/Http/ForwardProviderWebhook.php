@@ -48,8 +48,8 @@ final class ForwardProviderWebhook
         try {
             $answer = $call->post($url);
         } catch (ConnectionException $error) {
-            throw StockadeException::named('unavailable', "the server of stockade.webhook.forward_to cannot be reached: "
-                . $error->getMessage());
+            $message = "the server of stockade.webhook.forward_to cannot be reached: {$error->getMessage()}";
+            throw StockadeException::named('unavailable', $message);
         }
         $headers = array_filter([
             'Content-Type' => $answer->header('Content-Type'),
@@ -61,7 +61,8 @@ final class ForwardProviderWebhook
     /** @return array<string, list<?string>> */
     private static function passed(Request $request): array
     {
-        return array_filter($request->headers->all(), static fn (string $name): bool
-            => !in_array($name, self::NOT_PASSED, true) && !str_starts_with($name, 'x-forwarded'), ARRAY_FILTER_USE_KEY);
+        $isPassed = static fn (string $name): bool
+            => !in_array($name, self::NOT_PASSED, true) && !str_starts_with($name, 'x-forwarded');
+        return array_filter($request->headers->all(), $isPassed, ARRAY_FILTER_USE_KEY);
     }
 }

@@ -22,7 +22,7 @@ final class ExpireHolds implements ShouldQueue
                 $isMine = DB::table('holds')->where('id', $hold->id)->where('status', 'active')
                     ->update(['status' => 'expired']) === 1;
                 if ($isMine) {
-                    DB::table('products')->where('id', $hold->product_id)->increment('stock', $hold->qty);
+                    DB::table('products')->where('id', $hold->product_id)->increment('stock', $hold->quantity);
                 }
             });
             Cache::forget("product:{$hold->product_id}");

@@ -18,7 +18,7 @@ return new class () extends Migration {
         Schema::create('holds', static function (Blueprint $table): void {
             $table->id();
             $table->foreignId('product_id')->constrained();
-            $table->unsignedInteger('qty');
+            $table->unsignedInteger('quantity');
             $table->string('status', 16);
             $table->dateTime('expires_at');
             $table->index(['status', 'expires_at']);

@@ -18,14 +18,14 @@ final class HoldController
         try {
             $id = Cache::lock("lock:product:{$product}", 5)
                 ->betweenBlockedAttemptsSleepFor(config('sale.lock_poll_ms'))
-                ->block(10, static fn (): int => DB::transaction(static function () use ($product, $quantity, $end): int {
+                ->block(10, static fn (): int => DB::transaction(static function () use ($product, $quantity, $end) {
                     $row = DB::table('products')->where('id', $product)->lockForUpdate()->first();
                     abort_if($row === null, 404);
                     abort_if($row->stock < (int) $quantity, 409, 'not enough stock');
                     DB::table('products')->where('id', $product)->decrement('stock', (int) $quantity);
                     return DB::table('holds')->insertGetId([
                         'product_id' => $product,
-                        'qty' => $quantity,
+                        'quantity' => $quantity,
                         'status' => 'active',
                         'expires_at' => $end,
                     ]);

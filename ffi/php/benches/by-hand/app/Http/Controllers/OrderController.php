@@ -18,7 +18,8 @@ final class OrderController
             abort_if($row->status === 'expired' || $row->expires_at <= now(), 422, 'the hold has expired');
             DB::table('holds')->where('id', $hold)->update(['status' => 'converted']);
             $now = now();
-            $order = ['status' => 'pending_payment', 'hold_id' => (int) $hold, 'updated_at' => $now, 'created_at' => $now];
+            $order = ['status' => 'pending_payment', 'hold_id' => (int) $hold];
+            $order += ['updated_at' => $now, 'created_at' => $now];
             $order['id'] = DB::table('orders')->insertGetId($order);
             // A payment that was there before the order.
             $early = DB::table('payment_events')->where('order_id', $order['id'])->where('applied', false)->get();

@@ -44,7 +44,7 @@ final class PaymentController
             ->update(['status' => $isPaid ? 'paid' : 'cancelled', 'updated_at' => now()]);
         if (!$isPaid) {
             $hold = DB::table('holds')->find($order->hold_id);
-            DB::table('products')->where('id', $hold->product_id)->increment('stock', $hold->qty);
+            DB::table('products')->where('id', $hold->product_id)->increment('stock', $hold->quantity);
             DB::afterCommit(static fn (): bool => Cache::forget("product:{$hold->product_id}"));
         }
     }
