@@ -13,7 +13,8 @@ check: deps lint features package test laravel openapi schemathesis providers de
 	@echo "all checks passed"
 
 # The behaviour suite on later servers than those installed: MariaDB 11.8 alone
-# and with Redis 8, then MySQL with Valkey 9. The runner prints the versions, and
+# and with Redis 8, then MySQL with Valkey 9; then MySQL without Redis, and a lock that
+# grants to everyone, in whole. The runner prints the versions, and
 # nextest the counts.
 check-long:
 	.ci/deps long
@@ -23,6 +24,9 @@ check-long:
 	STOCKADE_TEST_REDIS_ROOT=valkey \
 		cargo run --quiet --locked -p stockade-testkit -- run -- \
 		cargo nextest run -p stockade-conformance --test behaviour --locked -E 'test(/^mysql_redis::/)'
+	STOCKADE_TEST_LONG=1 cargo run --quiet --locked -p stockade-testkit -- run -- \
+		cargo nextest run -p stockade-conformance --test behaviour --locked \
+		-E 'test(/^(mysql|granting_lock)::/)'
 
 # Debian's packages and cargo's tools; skips what is installed.
 deps:
