@@ -37,7 +37,11 @@ abstract class EngineCase extends TestCase
 
     public function createApplication(): Application
     {
-        self::$files ??= new App();
+        if (self::$files === null) {
+            self::$files = new App();
+            // What a file has set, the next application's file sets again, whatever a test says.
+            file_put_contents(self::$files->folder . '/.env', '');
+        }
         foreach ($this->environment() + $this->defaults() as $name => $value) {
             $_SERVER[$name] = $value;
         }
@@ -69,6 +73,7 @@ abstract class EngineCase extends TestCase
     {
         return [
             'APP_ENV' => 'testing',
+            'APP_KEY' => 'base64:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=',
             'CACHE_STORE' => 'array',
             'DB_CONNECTION' => 'sqlite',
             'DB_DATABASE' => ':memory:',
