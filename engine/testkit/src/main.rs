@@ -14,6 +14,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::resume_unwind;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -53,13 +54,12 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
     ] {
         eprintln!("stockade-testkit: {version} on port {port}");
     }
-    let databases = match tempfile::Builder::new().prefix("stockade-databases-").tempdir() {
-        Ok(folder) => folder,
-        Err(cause) => {
-            eprintln!("stockade-testkit: failed to make a folder for locks: {cause}");
-            return ExitCode::from(EXIT_NOT_RUN);
-        }
-    };
+    // In the folder of a server, which is removed however this process ends.
+    let databases = mariadb.socket().with_file_name("databases");
+    if let Err(cause) = fs::create_dir(&databases) {
+        eprintln!("stockade-testkit: failed to make a folder for locks: {cause}");
+        return ExitCode::from(EXIT_NOT_RUN);
+    }
     // The parent-death signal ends the command when this process is killed, as it
     // ends the servers. It follows this thread, the main one, which lives as long
     // as the process.
@@ -73,7 +73,7 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
         .env(ENV_MARIADB, mariadb.port().to_string())
         .env(ENV_MYSQL, mysql.port().to_string())
         .env(ENV_REDIS, redis.port().to_string())
-        .env(ENV_DATABASES, databases.path())
+        .env(ENV_DATABASES, &databases)
         .env(ENV_REQUIRE, "all")
         .status();
     drop((mariadb, mysql, redis));
