@@ -88,7 +88,8 @@ final class Wire
         [$major, $places] = $isDecimal ? [ltrim($found[1], '0'), rtrim($found[2] ?? '', '0')] : ['', ''];
         $isLarge = strlen($major) > 19 || (strlen($major) === 19 && strcmp($major, (string) PHP_INT_MAX) > 0);
         if (!$isDecimal || $isLarge || strlen($places) > self::DECIMALS_MAX) {
-            $must = 'a price is a decimal of at least 0 with at most ' . self::DECIMALS_MAX . ' places';
+            $must = 'expected a decimal of at least 0 with at most ' . self::DECIMALS_MAX
+                . ' places, in digits such as 19.99';
             throw self::invalid($what, $must, $text);
         }
         return $text;
