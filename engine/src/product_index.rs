@@ -1,5 +1,5 @@
-//! The product index maps holds and orders to their products, so that a request
-//! which names only a hold or an order finds its lane.
+//! The product index maps holds and orders to their products, and carts to their holds,
+//! so that a request which names only a hold, an order or a cart finds its lanes.
 //!
 //! Entries are inserted as this process creates holds and orders; any other is
 //! looked up in the store, and callers that arrive during a lookup share the
@@ -8,26 +8,22 @@
 //! same products.
 
 mod carts;
+mod generations;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 pub(crate) use self::carts::Carts;
+use self::generations::Generations;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ProductId;
-use crate::runtime::{self, Runtime};
+use crate::runtime::Runtime;
 use crate::store::{Owned, Store};
 
-/// Entries in one generation of a table. The two generations of both tables take
-/// about 10 MB.
-const GENERATION_MAX: usize = 1 << 16;
-/// How long a generation is filled: an entry expires within twice that.
-const GENERATION_TTL: Duration = Duration::from_secs(60);
 /// Ids looked up by one statement.
 const LOOKUP_MAX: usize = 512;
 
@@ -48,10 +44,7 @@ pub(crate) struct Table {
 }
 
 struct State {
-    /// Since when the current generation is filled.
-    since: Instant,
-    current: Ranges,
-    previous: Ranges,
+    entries: Generations<Ranges>,
     /// The callers that wait for the next lookup.
     waiting: Vec<(u64, oneshot::Sender<LookupResult>)>,
     is_looking_up: bool,
@@ -143,59 +136,43 @@ impl Table {
 
 impl State {
     fn new() -> Self {
-        Self {
-            since: runtime::now(),
-            current: Ranges::new(),
-            previous: Ranges::new(),
-            waiting: Vec::new(),
-            is_looking_up: false,
-        }
-    }
-
-    /// Starts a new generation when the current one is over, and drops the previous.
-    fn rotate(&mut self) {
-        let age = runtime::elapsed(self.since);
-        if age >= GENERATION_TTL {
-            let current = std::mem::take(&mut self.current);
-            self.previous = if age < 2 * GENERATION_TTL { current } else { Ranges::new() };
-            self.since = runtime::now();
-        }
+        Self { entries: Generations::new(), waiting: Vec::new(), is_looking_up: false }
     }
 
     fn get(&mut self, id: u64) -> Option<Products> {
-        self.rotate();
+        self.entries.rotate();
         let find = |ranges: &Ranges| {
             let (_, (end, products)) = ranges.range(..=id).next_back()?;
             (id < *end).then(|| products.clone())
         };
-        find(&self.current).or_else(|| find(&self.previous))
+        find(&self.entries.current).or_else(|| find(&self.entries.previous))
     }
 
     fn insert(&mut self, created: impl Iterator<Item = (u64, Products)>) {
-        self.rotate();
-        if self.current.len() >= GENERATION_MAX {
-            self.previous = std::mem::take(&mut self.current);
-            self.since = runtime::now();
-        }
+        self.entries.make_room(BTreeMap::len);
+        let current = &mut self.entries.current;
         let mut last: Option<(u64, u64, Products)> = None;
         for (id, products) in created {
             last = match last {
                 Some((first, end, of)) if end == id && of == products => Some((first, id + 1, of)),
                 Some((first, end, of)) => {
-                    self.current.insert(first, (end, of));
+                    current.insert(first, (end, of));
                     Some((id, id + 1, products))
                 }
                 None => Some((id, id + 1, products)),
             };
         }
-        self.current.extend(last.map(|(first, end, products)| (first, (end, products))));
+        current.extend(last.map(|(first, end, products)| (first, (end, products))));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use smallvec::smallvec;
 
+    use super::generations::TTL;
     use super::*;
 
     #[test]
@@ -203,14 +180,14 @@ mod tests {
         let mut state = State::new();
         let ago = |time| Instant::now().checked_sub(time).expect("uptime");
         state.insert([(1, smallvec![ProductId(7)])].into_iter());
-        state.since = ago(GENERATION_TTL);
+        state.entries.since = ago(TTL);
         state.insert([(2, smallvec![ProductId(8), ProductId(9)])].into_iter());
         let two: Products = smallvec![ProductId(8), ProductId(9)];
         assert_eq!(state.get(1), Some(smallvec![ProductId(7)]));
         assert_eq!(state.get(2), Some(two.clone()));
-        state.since = ago(GENERATION_TTL);
+        state.entries.since = ago(TTL);
         assert_eq!((state.get(1), state.get(2)), (None, Some(two)));
-        state.since = ago(2 * GENERATION_TTL);
+        state.entries.since = ago(2 * TTL);
         assert_eq!(state.get(2), None);
     }
 
@@ -221,7 +198,7 @@ mod tests {
             ids.map(move |id| (id, smallvec![ProductId(product)]))
         };
         state.insert(of(3..6, 7).chain(of(6..8, 9)).chain(of(10..11, 9)));
-        assert_eq!(state.current.len(), 3);
+        assert_eq!(state.entries.current.len(), 3);
         let found: Vec<_> =
             (2..12).map(|id| state.get(id).map_or(0, |products| products[0].0)).collect();
         assert_eq!(found, [0, 7, 7, 7, 9, 9, 0, 0, 9, 0]);

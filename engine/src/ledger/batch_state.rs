@@ -42,7 +42,6 @@ pub(super) struct BatchState<'a> {
     new_keys: Vec<String>,
     pub(super) settled_payments: Vec<(OrderId, String)>,
     payment_references: Vec<(String, OrderId)>,
-    hold_metadata: Vec<(HoldId, Metadata)>,
     events: Vec<LedgerEvent>,
     /// What the events of the current command say of it: who sent it, and why.
     attribution: EventDetails,
@@ -67,7 +66,6 @@ impl<'a> BatchState<'a> {
             new_keys: Vec::new(),
             settled_payments: Vec::new(),
             payment_references: Vec::new(),
-            hold_metadata: Vec::new(),
             events: Vec::new(),
             attribution: EventDetails::default(),
         };
@@ -236,8 +234,7 @@ impl<'a> BatchState<'a> {
 
     /// Records the metadata of a new hold.
     pub(super) fn record_metadata(&mut self, id: HoldId, metadata: Metadata) {
-        self.rows.hold_metadata.insert(id, metadata.clone());
-        self.hold_metadata.push((id, metadata));
+        self.rows.hold_metadata.insert(id, metadata);
     }
 
     /// Records how an order was before its first change in this batch.

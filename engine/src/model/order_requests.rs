@@ -265,7 +265,7 @@ pub struct RefundRequest {
 }
 
 /// A refund as a payment provider reports it. The same report is the same request
-/// whatever has become of its order meanwhile, so that a repeated one is told by its key.
+/// whatever state its order is in, so that the idempotency key identifies a repeated one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReportedRefund {

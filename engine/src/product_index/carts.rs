@@ -1,15 +1,12 @@
 //! The holds of carts that this process made, so that what follows on a cart, which
 //! is mostly its order, needs no read of it.
 
-use std::time::Instant;
-
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::{GENERATION_MAX, GENERATION_TTL};
+use super::generations::Generations;
 use crate::ledger::{HoldRow, IdMap};
 use crate::model::{CartId, HoldId, ProductId};
-use crate::runtime;
 
 /// The holds of a cart by ascending product, each with its product.
 pub(crate) type CartHolds = SmallVec<[(HoldId, ProductId); 4]>;
@@ -17,20 +14,12 @@ pub(crate) type CartHolds = SmallVec<[(HoldId, ProductId); 4]>;
 /// The holds of carts; a cart keeps them, whatever becomes of them.
 pub(crate) struct Carts {
     /// A plain mutex: each critical section is a few map operations.
-    state: Mutex<State>,
-}
-
-struct State {
-    /// Since when the current generation is filled.
-    since: Instant,
-    current: IdMap<CartId, CartHolds>,
-    previous: IdMap<CartId, CartHolds>,
+    entries: Mutex<Generations<IdMap<CartId, CartHolds>>>,
 }
 
 impl Carts {
     pub fn new() -> Self {
-        let (current, previous) = (IdMap::default(), IdMap::default());
-        Self { state: Mutex::new(State { since: runtime::now(), current, previous }) }
+        Self { entries: Mutex::new(Generations::new()) }
     }
 
     /// Remembers the carts of new holds. Those of one cart are all among them.
@@ -38,38 +27,29 @@ impl Carts {
         if created.iter().all(|hold| hold.cart_id.is_none()) {
             return;
         }
-        let mut state = self.state.lock();
-        state.rotate();
-        let of_carts = created.iter().filter_map(|hold| Some((hold.cart_id?, hold)));
-        for (cart, hold) in of_carts {
-            let holds = state.current.entry(cart).or_default();
-            let at = holds.partition_point(|(_, product)| *product < hold.product_id);
-            holds.insert(at, (hold.id, hold.product_id));
+        let mut made: IdMap<CartId, CartHolds> = IdMap::default();
+        for (cart, hold) in created.iter().filter_map(|hold| Some((hold.cart_id?, hold))) {
+            made.entry(cart).or_default().push((hold.id, hold.product_id));
         }
+        made.values_mut().for_each(|holds| holds.sort_unstable_by_key(|(_, product)| *product));
+        let mut entries = self.entries.lock();
+        entries.make_room(IdMap::len);
+        entries.current.extend(made);
     }
 
     /// Returns a cart's holds, if this process made it not long ago.
     pub fn get(&self, id: CartId) -> Option<CartHolds> {
-        let mut state = self.state.lock();
-        state.rotate();
-        state.current.get(&id).or_else(|| state.previous.get(&id)).cloned()
-    }
-}
-
-impl State {
-    /// Starts a new generation when the current one is over or full.
-    fn rotate(&mut self) {
-        let age = runtime::elapsed(self.since);
-        if age >= GENERATION_TTL || self.current.len() >= GENERATION_MAX {
-            let current = std::mem::take(&mut self.current);
-            self.previous = if age < 2 * GENERATION_TTL { current } else { IdMap::default() };
-            self.since = runtime::now();
-        }
+        let mut entries = self.entries.lock();
+        entries.rotate();
+        entries.current.get(&id).or_else(|| entries.previous.get(&id)).cloned()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use super::super::generations::TTL;
     use super::*;
     use crate::model::{HoldStatus, Timestamp, Token};
 
@@ -95,9 +75,9 @@ mod tests {
         assert_eq!(carts.get(CartId(4)), Some(expected.clone()));
         assert_eq!(carts.get(CartId(6)), None);
         let ago = |time| Instant::now().checked_sub(time).expect("uptime");
-        carts.state.lock().since = ago(GENERATION_TTL);
+        carts.entries.lock().since = ago(TTL);
         assert_eq!(carts.get(CartId(4)), Some(expected));
-        carts.state.lock().since = ago(2 * GENERATION_TTL);
+        carts.entries.lock().since = ago(2 * TTL);
         assert_eq!(carts.get(CartId(4)), None);
     }
 }

@@ -22,7 +22,7 @@ use Stockade\Testing\FakeClient;
 use Stockade\Testing\Make;
 use Stockade\Testing\RecordedCall;
 
-/** The fake records, answers what it is told, and its assertions hold and fail. */
+/** The fake records calls, returns configured answers, and its assertions hold and fail. */
 final class FakeTest extends TestCase
 {
     public function testACheckoutFromHoldToRefund(): void

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
 use super::{
     Amount, Delivery, EventTable, Meaning, MoneyPointers, OrderName, ProviderEvent, REFUND, amount,
-    json, mac, meaning, unsigned,
+    is_same_amount, json, mac, meaning, unsigned,
 };
 use crate::problem::Rejection;
 use crate::settings::Secrets;
@@ -115,7 +115,10 @@ fn refined(kind: &str, object: &Value) -> Meaning {
 
 /// Whether a refund is of the whole charge, of which `before` was refunded earlier.
 fn is_full(charge: &Value, before: u64) -> Option<bool> {
-    Some(before == 0 && charge["amount_refunded"].as_u64()? == charge["amount"].as_u64()?)
+    if before > 0 {
+        return Some(false);
+    }
+    is_same_amount(charge.get("amount_refunded"), charge.get("amount"))
 }
 
 fn amount_of(

@@ -61,9 +61,13 @@ impl BatchState<'_> {
             let hold = self.rows.holds.get(&row.hold_id);
             row.is_active = hold.is_some_and(|hold| hold.status == HoldStatus::Active);
         }
+        let noted = &mut self.rows.hold_metadata;
+        if !noted.is_empty() {
+            let of_new = new_holds.iter().filter_map(|id| noted.remove_entry(id));
+            changes.hold_metadata = of_new.collect();
+        }
         let holds = new_holds.into_iter().filter_map(|id| self.rows.holds.remove(&id));
         changes.new_holds = holds.collect();
-        changes.hold_metadata = self.hold_metadata;
         changes.events = self.events;
         changes
     }

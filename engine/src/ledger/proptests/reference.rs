@@ -4,6 +4,7 @@
 
 mod customers;
 mod orders;
+mod refunds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ use Stockade\SweepReport;
 use Throwable;
 
 /**
- * A client for a shop's own tests: it records calls and answers what it is told, without
+ * A client for a shop's own tests: it records calls and returns configured answers, without
  * an engine.
  *
  *     $stock = new FakeClient();
@@ -29,7 +29,7 @@ use Throwable;
  *     $checkout->buy($stock, 'sku:LAMP-1');
  *     $stock->assertNothingHeld();
  *
- * A call that it was told nothing for succeeds: what makes something returns it, what
+ * A call without a configured answer succeeds: what makes something returns it, what
  * reads finds what was made or given by put(), and arguments are checked as by the other
  * drivers. It counts no stock, ends no hold, and knows no idempotency keys: a test of
  * those uses an {@see \Stockade\Engine} on sqlite::memory:.

@@ -28,7 +28,7 @@ final class Tape
     }
 
     /**
-     * What was told for a call, or what $default makes.
+     * The configured answer of a call, or what $default makes.
      *
      * @param Closure(): mixed $default
      */
