@@ -85,10 +85,8 @@ pub(crate) struct ReadSet {
     pub products: Vec<ProductId>,
     /// SKUs whose products are looked up.
     pub skus: Vec<String>,
-    /// Ascending, each once.
+    /// Ascending, each once. The orders of those that became some are looked up.
     pub holds: Vec<HoldId>,
-    /// Holds whose orders are looked up.
-    pub used_holds: Vec<HoldId>,
     pub orders: Vec<OrderId>,
     pub payments: Vec<String>,
     /// The shop's references of orders to be created.

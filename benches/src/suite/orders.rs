@@ -15,7 +15,7 @@ use crate::setup::{PLENTY, Servers};
 
 const PRODUCTS: u32 = 1_000;
 
-const CROWDS: [usize; 2] = [64, 512];
+const CROWDS: [usize; 3] = [1, 64, 512];
 
 /// Runs the bench.
 pub fn main() {

@@ -7,7 +7,9 @@
 //! oldest cart reaches the front of each, and no two carts can deadlock.
 //!
 //! A lane has one batch in flight. The next one takes all that arrived meanwhile,
-//! so batches grow with the load.
+//! so batches grow with the load. One batch in flight has carts, for the same reason:
+//! with several, each would hold lanes that the carts of the next one need, and all
+//! would stay small.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -45,7 +47,7 @@ enum LaneState {
 struct Lane {
     queue: VecDeque<Entry>,
     state: LaneState,
-    /// Whether the lane is in [`Lanes::ready`].
+    /// Whether the lane is in [`Lanes::ready`] or [`Lanes::behind_cart_batch`].
     is_listed: bool,
     /// The lease of the lane's lock, kept from one batch to the next.
     lease: Option<Lease>,
@@ -96,6 +98,10 @@ pub(super) struct Lanes {
     ready: VecDeque<LaneId>,
     /// Queued carts by their tickets.
     carts: HashMap<u64, Box<PendingRequest>>,
+    /// The number of the batch in flight that has carts.
+    cart_batch: Option<u64>,
+    /// Lanes whose first cart waits for the end of that batch. They count as listed.
+    behind_cart_batch: Vec<LaneId>,
     last_ticket: u64,
     last_batch: u64,
     /// Requests queued.
@@ -111,6 +117,8 @@ impl Lanes {
             lanes: IdMap::default(),
             ready: VecDeque::new(),
             carts: HashMap::new(),
+            cart_batch: None,
+            behind_cart_batch: Vec::new(),
             last_ticket: 0,
             last_batch: 0,
             depth: 0,
@@ -257,11 +265,27 @@ impl Lanes {
                     }
                     Some(Entry::Ticket(ticket)) => {
                         lane.queue.push_front(Entry::Ticket(ticket));
+                        if self.cart_batch.is_some_and(|number| number != batch.number) {
+                            self.wait_for_cart_batch(id);
+                            break;
+                        }
                         let Some(cart) = self.take_cart(ticket, batch) else { break };
                         lanes.extend(cart.into_iter().filter(|other| *other != id));
                     }
                 }
             }
+        }
+    }
+
+    /// Lists a lane again at the end of the batch in flight that has carts. A lane of
+    /// the current batch is listed at the end of that one.
+    fn wait_for_cart_batch(&mut self, id: LaneId) {
+        if let Some(lane) = self.lanes.get_mut(&id)
+            && lane.state == LaneState::Idle
+            && !lane.is_listed
+        {
+            lane.is_listed = true;
+            self.behind_cart_batch.push(id);
         }
     }
 
@@ -299,6 +323,7 @@ impl Lanes {
         }
         let lanes = cart.lanes.clone();
         batch.requests.push(cart);
+        self.cart_batch = Some(batch.number);
         Some(lanes)
     }
 
@@ -308,6 +333,9 @@ impl Lanes {
         let mut lease_actions = Vec::new();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(id) else { continue };
+            if self.cart_batch.is_some_and(|number| lane.state == LaneState::Busy(number)) {
+                self.cart_batch = None;
+            }
             lane.state = LaneState::Idle;
             if lane.queue.is_empty() {
                 lease_actions.extend(lane.lease.take().map(LeaseAction::Release));
@@ -320,6 +348,9 @@ impl Lanes {
             } else {
                 self.mark_ready(*id);
             }
+        }
+        if self.cart_batch.is_none() {
+            self.ready.extend(self.behind_cart_batch.drain(..));
         }
         lease_actions
     }

@@ -127,8 +127,6 @@ pub(super) fn build(
     read_set.products.dedup();
     read_set.holds.sort_unstable();
     read_set.holds.dedup();
-    read_set.used_holds.sort_unstable();
-    read_set.used_holds.dedup();
     read_set.orders.sort_unstable();
     read_set.orders.dedup();
     read_set
@@ -146,7 +144,6 @@ fn add(read_set: &mut ReadSet, command: &Command) {
         Command::Order { order_id, holds, terms, .. } => {
             read_set.products.extend(holds.iter().filter_map(|hold| hold.product.as_ref()?.id()));
             read_set.holds.extend(holds.iter().map(|hold| hold.hold_id));
-            read_set.used_holds.extend(holds.iter().map(|hold| hold.hold_id));
             read_set.ordered_holds.extend(holds.iter().map(|hold| hold.hold_id));
             read_set.awaited_orders.push(*order_id);
             if let Some(reference) = terms.as_ref().and_then(|terms| terms.reference.as_ref()) {
@@ -156,16 +153,13 @@ fn add(read_set: &mut ReadSet, command: &Command) {
         }
         Command::Release { hold_id, .. } | Command::Extend { hold_id, .. } => {
             read_set.holds.push(*hold_id);
-            read_set.used_holds.push(*hold_id);
         }
         Command::ChangeQuantity { hold_id, quantity, .. } => {
             read_set.holds.push(*hold_id);
-            read_set.used_holds.push(*hold_id);
             read_set.resized.push((*hold_id, *quantity));
         }
         Command::ReleaseCart { holds, .. } | Command::ExtendCart { holds, .. } => {
             read_set.holds.extend(holds);
-            read_set.used_holds.extend(holds);
         }
         Command::Payment { key, is_named, terms, .. } => {
             read_set.payments.push(key.clone());
@@ -298,7 +292,6 @@ mod tests {
         assert_eq!(read_set.products, [ProductId(3), ProductId(4)]);
         assert_eq!(read_set.wanted, [(ProductId(3), 1), (ProductId(4), 7)].into());
         assert_eq!(read_set.holds, [HoldId(8), HoldId(9)]);
-        assert_eq!(read_set.used_holds, [HoldId(8), HoldId(9)]);
         assert_eq!(read_set.awaited_orders, [OrderId(0)]);
         assert_eq!(read_set.due, [ProductId(3)].into());
         assert!(read_set.customers.is_empty());

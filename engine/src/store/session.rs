@@ -20,7 +20,7 @@ use super::time::Timekeeper;
 use super::writes::{self, Conflict};
 use super::{Batch, CommitError, Loaded, ReadSet, Session};
 use crate::ledger::{Due, HoldRow, ProductRow, Rows};
-use crate::model::{HoldStatus, Product, ProductId, Timestamp};
+use crate::model::{HoldId, HoldStatus, Product, ProductId, Timestamp};
 
 pub(super) struct SqlSession<D> {
     database: std::marker::PhantomData<D>,
@@ -103,6 +103,7 @@ impl<D: Database> SqlSession<D> {
         let now = self.time.observe(time, started);
         let mut rows = std::mem::take(&mut loading.rows);
         self.holds = std::mem::take(&mut loading.holds);
+        self.load_orders_of_holds(&mut rows, read_set).await?;
         self.load_due(&mut rows, read_set, now).await?;
         if D::SINGLE_WRITER {
             // Due orders have further products as well.
@@ -132,6 +133,23 @@ impl<D: Database> SqlSession<D> {
             let why = format!("stockade_sequences has no row `{name}`: restore it");
             StoreError::new(Fault::Fatal, why)
         })
+    }
+
+    /// Loads which orders the holds became. Hardly a request names a hold that did.
+    async fn load_orders_of_holds(
+        &mut self,
+        rows: &mut Rows,
+        read_set: &ReadSet,
+    ) -> StoreResult<()> {
+        let is_converted = |id: &&HoldId| {
+            rows.holds.get(*id).is_some_and(|hold| hold.status == HoldStatus::Converted)
+        };
+        let converted: Vec<HoldId> = read_set.holds.iter().filter(is_converted).copied().collect();
+        if !converted.is_empty() {
+            let statements = statements::select_orders_of(&converted);
+            run(self.connection(), &statements, rows).await?;
+        }
+        Ok(())
     }
 
     /// Loads due holds and orders of products that need them. Those of other

@@ -150,14 +150,6 @@ pub(super) fn select_read_set(
         into.rows.keys.insert(row.key.clone(), row);
         Ok(())
     });
-    all.extend(lists(&read_set.used_holds).into_iter().map(|holds| {
-        let sql = order_rows::select_orders_of(format_args!("IN ({holds})"));
-        Statement::read(sql, |into: &mut Loading, row| {
-            let (hold, order) = order_rows::order_of_hold(row)?;
-            into.rows.order_by_hold.insert(hold, order);
-            Ok(())
-        })
-    }));
     let columns = rows::PAYMENT;
     all.extend(lists(&read_set.awaited_orders).into_iter().map(|ids| {
         let sql = format!(
@@ -181,6 +173,19 @@ pub(super) fn select_read_set(
     );
     all.extend(customers::select_counted(read_set, now, join));
     all
+}
+
+/// Reads which orders the holds became.
+pub(super) fn select_orders_of(holds: &[HoldId]) -> Vec<Statement<Rows>> {
+    let of = |holds| {
+        let sql = order_rows::select_orders_of(format_args!("IN ({holds})"));
+        Statement::read(sql, |into: &mut Rows, row| {
+            let (hold, order) = order_rows::order_of_hold(row)?;
+            into.order_by_hold.insert(hold, order);
+            Ok(())
+        })
+    };
+    lists(holds).into_iter().map(of).collect()
 }
 
 /// One product's due holds and orders, and when the next falls due.
@@ -418,19 +423,13 @@ mod tests {
     fn only_the_tables_of_the_read_set_are_read() {
         let (holds, orders) = (vec![HoldId(7)], vec![OrderId(3)]);
         let (payments, keys) = (vec!["p".to_owned()], vec!["k".to_owned()]);
-        let of_holds = select_read_set(
-            &ReadSet { holds: holds.clone(), ..ReadSet::default() },
-            "",
-            "0",
-            "JOIN",
-        );
+        let of_holds = select_read_set(&ReadSet { holds, ..ReadSet::default() }, "", "0", "JOIN");
         let tables: Vec<_> = of_holds
             .iter()
             .filter_map(|it| it.sql.split("FROM ").nth(1)?.split(' ').next())
             .collect();
         assert_eq!(tables, ["stockade_hold_batches", "stockade_detached_holds"]);
         for (table, read_set) in [
-            ("orders WHERE hold_id", ReadSet { used_holds: holds, ..ReadSet::default() }),
             ("orders WHERE id", ReadSet { orders: orders.clone(), ..ReadSet::default() }),
             ("payments WHERE", ReadSet { payments, ..ReadSet::default() }),
             ("payments e", ReadSet { awaited_orders: orders, ..ReadSet::default() }),

@@ -141,6 +141,23 @@ fn take_holds_a_cart_back_until_it_is_first_in_all_lanes() {
 }
 
 #[test]
+fn take_leaves_carts_to_gather_behind_a_batch_of_carts() {
+    let mut lanes = lanes(&[(1, &[1, 2])]);
+    assert_eq!(take(&mut lanes), Some((vec![1], ids(&[1, 2]))));
+    for (mark, of) in [(2, &[3, 4][..]), (3, &[5]), (4, &[5, 6]), (5, &[4])] {
+        lanes.push(request(mark, of)).expect("room");
+    }
+    assert_eq!(take(&mut lanes), Some((vec![3], ids(&[5]))), "a request for one product");
+    assert_eq!(take(&mut lanes), None, "no second batch has carts");
+    lanes.finish(&ids(&[5]));
+    assert_eq!(take(&mut lanes), None, "that was another batch");
+    lanes.finish(&ids(&[1, 2]));
+    assert_eq!(take(&mut lanes), Some((vec![2, 5, 4], ids(&[3, 4, 5, 6]))));
+    lanes.finish(&ids(&[3, 4, 5, 6]));
+    assert!(lanes.lanes.is_empty());
+}
+
+#[test]
 fn take_serves_carts_of_opposite_orders_without_deadlock() {
     let mut lanes = lanes(&[(1, &[1, 2]), (2, &[1, 2]), (3, &[2, 3]), (4, &[1, 3])]);
     let mut served = Vec::new();

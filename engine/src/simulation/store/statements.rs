@@ -453,7 +453,7 @@ impl SimulatedStore {
             rows.cart_tokens = tokens.collect();
             for order in tables.orders.values().map(|row| &row.order) {
                 let holds = order.lines.iter().map(|line| line.hold_id);
-                let used = holds.filter(|id| read_set.used_holds.contains(id));
+                let used = holds.filter(|id| read_set.holds.contains(id));
                 rows.order_by_hold.extend(used.map(|id| (id, order.id)));
             }
             let named = |names: &[String], of: &BTreeMap<String, OrderId>| {
