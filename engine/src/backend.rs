@@ -8,8 +8,9 @@ use futures_util::future::BoxFuture;
 
 use crate::call::{Request, Response, Retry};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Lifecycle;
+use crate::model::Timestamp;
 
 pub(crate) trait Backend: Send + Sync {
     /// Executes a request, at most once for all attempts with the same `retry`
@@ -37,6 +38,16 @@ pub(crate) trait Backend: Send + Sync {
 
     fn metrics_text(&self) -> String;
 
+    /// Moves the engine's manual clock, and returns what is due then to stock.
+    ///
+    /// It is not a [`Request`]: a running engine's clock is not moved by its clients.
+    ///
+    /// # Errors
+    /// `misuse` for a backend without such a clock.
+    fn advance_clock(&self, _by: Duration) -> BoxFuture<'_, Result<Timestamp>> {
+        Box::pin(std::future::ready(Err(no_manual_clock())))
+    }
+
     /// The prefix of this store's Redis keys; `None` without Redis.
     #[cfg(feature = "testing")]
     fn redis_prefix(&self) -> Option<String> {
@@ -45,4 +56,9 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Drains what is in flight for at most `bound`, then closes.
     fn close(&self, bound: Duration) -> BoxFuture<'_, ()>;
+}
+
+pub(crate) fn no_manual_clock() -> Error {
+    let why = "the engine's clock cannot be moved: open sqlite::memory: with clock=manual";
+    Error::new(ErrorKind::Misuse, why)
 }

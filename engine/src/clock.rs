@@ -3,10 +3,13 @@
 //! One clock decides: the store's. A [`Clock`] stands between it and the ledger
 //! only so that tests can move time.
 
+mod manual;
+
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
+pub use self::manual::ManualClock;
 use crate::model::Timestamp;
 
 /// Maps the store's time to the time that the ledger decides by.
@@ -17,6 +20,12 @@ pub trait Clock: Send + Sync + 'static {
     /// Completes when the clock was set, so that the sweeper queries again.
     fn moved(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
+    }
+
+    /// Returns the clock that [`Engine::advance_clock`](crate::Engine::advance_clock)
+    /// moves; `None` for a clock that it cannot move.
+    fn as_manual(&self) -> Option<&ManualClock> {
+        None
     }
 }
 

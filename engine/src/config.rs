@@ -34,6 +34,18 @@ pub enum Migrate {
     Off,
 }
 
+/// The clock by which an engine decides what is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ClockSource {
+    /// The store's.
+    #[default]
+    Store,
+    /// A clock that stands still until a test moves it by
+    /// [`Engine::advance_clock`](crate::Engine::advance_clock).
+    Manual,
+}
+
 /// A setting's name, default and help, for a binding that lists them.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -79,6 +91,16 @@ impl Value for Migrate {
             "check" => Ok(Self::Check),
             "off" => Ok(Self::Off),
             _ => Err("expected auto, check or off".to_owned()),
+        }
+    }
+}
+
+impl Value for ClockSource {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "store" => Ok(Self::Store),
+            "manual" => Ok(Self::Manual),
+            _ => Err("expected store or manual".to_owned()),
         }
     }
 }
@@ -160,6 +182,7 @@ macro_rules! config {
 config! {
     store: String = "sqlite:shop.db", "The store's URL: sqlite:FILE (in its path %25 stands for %, %3F for ?), sqlite::memory: or mysql://USER@HOST/DATABASE; or that of a running engine: unix:///SOCKET, http://:KEY@HOST:PORT or https://:KEY@HOST:PORT";
     migrate: Migrate = "auto", "What to do about the store's schema at the start: auto creates the store and applies missing migrations, check changes nothing and refuses a store that lacks one, off does not check";
+    clock: ClockSource = "store", "The clock that decides what is due: store for the store's own, or manual for tests, which stands still until a test moves it (on sqlite::memory: alone)";
     redis: String = "", "Redis for lock and cache: redis://USER:PASSWORD@HOST:PORT/DATABASE, redis+sentinel://HOST:PORT,HOST:PORT/NAME for the master that these sentinels name, or redis+cluster://HOST:PORT,HOST:PORT for a cluster; rediss instead of redis for TLS; empty for none";
     redis_prefix: String = "stockade", "The prefix of all Redis keys and channels, before the store's id";
     redis_ca: String = "", "PEM file with the CA certificates trusted for Redis over TLS; empty for the system's";
@@ -257,6 +280,12 @@ impl Config {
         {
             return refuse("customer_window and early_payment_ttl must be at most ten years");
         }
+        // A clock that stands still must not reach a shop's stock.
+        if self.clock == ClockSource::Manual && self.store != "sqlite::memory:" {
+            return refuse(
+                "clock=manual is for tests on the store sqlite::memory: alone; open that store, or set clock=store",
+            );
+        }
         // An empty hash tag would put each key of a product into another slot.
         if self.redis_prefix.contains("{}") {
             return refuse("redis_prefix must not contain {}");
@@ -341,6 +370,7 @@ mod tests {
         for (name, value, wanted) in [
             ("hold_ttl", "soon", "a duration such as 90s, 2m or 1h"),
             ("strict", "perhaps", "true or false"),
+            ("clock", "sundial", "store or manual"),
             ("retries", "-1", "a whole number from 0 to 4294967295"),
         ] {
             let refused = Config::from_pairs([(name, value)]).expect_err("refused");
@@ -350,6 +380,24 @@ mod tests {
         }
         assert!(Config::from_pairs([("strict", "yes")]).expect("valid").strict);
         assert!(Config::from_pairs([("hold_ttl", "0")]).expect("valid").check().is_err());
+    }
+
+    #[test]
+    fn manual_clock_is_rejected_on_any_store_but_one_in_memory() {
+        for (store, is_accepted) in [
+            ("sqlite::memory:", true),
+            ("sqlite:shop.db", false),
+            ("sqlite:shop.db?mode=memory", false),
+            ("mysql://root@localhost/shop", false),
+        ] {
+            let settings = [("clock", "manual"), ("store", store)];
+            let checked = Config::from_pairs(settings).expect("valid").check();
+            assert_eq!(checked.is_ok(), is_accepted, "{store}");
+            if let Err(refused) = checked {
+                assert_eq!(refused.code(), "invalid_argument");
+                assert!(refused.message().contains("sqlite::memory:"), "{refused}");
+            }
+        }
     }
 
     #[test]

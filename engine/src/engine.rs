@@ -25,7 +25,7 @@ use crate::model::{
     HoldRequest, NewProduct, Order, OrderId, OrderPage, OrderQuery, OrderRequest, PaymentEvent,
     PaymentReceipt, PaymentReference, Product, ProductChange, ProductId, ProductPage, ProductRef,
     PutOutcome, PutProduct, RefundRequest, ReleaseCartRequest, ReleaseRequest, Replayable,
-    RestockRequest, StockAdjustment, WaitingPayment, WaitingPaymentPage,
+    RestockRequest, StockAdjustment, Timestamp, WaitingPayment, WaitingPaymentPage,
 };
 use crate::rpc::{self, RemoteCall};
 use crate::sweeper::SweepReport;
@@ -161,6 +161,32 @@ impl Engine {
         Ok(Self { engine: self.engine.acting_as(actor)?, runtime: Arc::clone(&self.runtime) })
     }
 
+    /// Moves the clock of a test's engine, which was opened with the setting `clock` at
+    /// `manual`, and returns its new time. What is due by then is in stock again when the
+    /// call returns, with its events, as after [`Engine::sweep`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stockade::{Engine, HoldRequest, HoldStatus, NewProduct};
+    ///
+    /// let engine = Engine::builder().store("sqlite::memory:").set("clock", "manual")?.open()?;
+    /// let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?.value;
+    /// let hold = engine.create_hold(HoldRequest::new(lamp.id, 5))?.value;
+    /// let now = engine.advance_clock(Duration::from_secs(120))?;
+    /// assert_eq!(now, hold.expires_at);
+    /// assert_eq!(engine.product(lamp.id)?.stock, 5);
+    /// assert_eq!(engine.hold(hold.id)?.status, HoldStatus::Expired);
+    /// # Ok::<(), stockade::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `misuse` for an engine with another clock, and for the client of a running engine;
+    /// `invalid_argument` for more than ten years, which move nothing. `contention` and
+    /// `unavailable` leave the clock moved: the next call returns what is due.
+    pub fn advance_clock(&self, by: Duration) -> Result<Timestamp> {
+        block_on(self.engine.advance_clock(by))
+    }
+
     /// Returns the engine's metrics as OpenMetrics text, without the closing
     /// `# EOF`. An engine that sends its calls to another one returns the
     /// metrics of its connection.
@@ -233,6 +259,15 @@ impl AsyncEngine {
     pub fn acting_as(&self, actor: &str) -> Result<Self> {
         let actor = rpc::checked_actor(actor)?;
         Ok(Self { backend: self.backend.acting_as(actor) })
+    }
+
+    /// Moves the clock of a test's engine, as [`Engine::advance_clock`] does.
+    ///
+    /// # Errors
+    /// As [`Engine::advance_clock`].
+    pub async fn advance_clock(&self, by: Duration) -> Result<Timestamp> {
+        self.backend.lifecycle().check_usable()?;
+        self.backend.advance_clock(by).await
     }
 
     /// Returns the settings that the engine was opened with.

@@ -62,7 +62,7 @@
 //! | `redis` | lock and cache in Redis |
 //! | `remote` | opening a running engine: `unix://…`, `http://…` |
 //! | `tls` | TLS to MySQL, Redis and a running engine |
-//! | `testing` | hooks for tests: a clock that tests move, a lock that is granted to all |
+//! | `testing` | hooks for tests: a clock that tests move, on any store; a lock that is granted to all |
 //! | `failpoints` | points at which a test ends the process |
 //!
 //! # Errors
@@ -133,8 +133,8 @@ mod tls;
 
 pub use audit::{AuditReport, Check, Finding, Units};
 #[cfg(feature = "testing")]
-pub use clock::{Clock, StoreClock};
-pub use config::{Config, LatePayment, Migrate, Setting};
+pub use clock::{Clock, ManualClock, StoreClock};
+pub use config::{ClockSource, Config, LatePayment, Migrate, Setting};
 pub use engine::{AsyncEngine, Engine, EngineBuilder, migrate};
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "bench")]

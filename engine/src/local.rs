@@ -21,18 +21,18 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, no_manual_clock};
 use crate::cache::ProductCache;
 use crate::call::{Request, Response, Retry};
-use crate::clock::{Clock, StoreClock, SystemClock};
+use crate::clock::{Clock, ManualClock, StoreClock, SystemClock};
 use crate::combiner::{Combiner, CommandResponse, LaneId};
-use crate::config::{Config, Migrate};
+use crate::config::{ClockSource, Config, Migrate};
 use crate::error::{Error, Result};
 use crate::ledger::Command;
 use crate::lifecycle::Lifecycle;
 use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
-use crate::model::ProductRef;
+use crate::model::{ProductRef, Timestamp};
 use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
 use crate::redis_connection::RedisConnection;
@@ -92,7 +92,10 @@ impl LocalBackend {
     ) -> Result<Arc<Self>> {
         config.check()?;
         let config = Arc::new(config);
-        let clock = clock.unwrap_or_else(|| Arc::new(StoreClock));
+        let clock = clock.unwrap_or_else(|| match config.clock {
+            ClockSource::Store => Arc::new(StoreClock),
+            ClockSource::Manual => Arc::new(ManualClock::new()),
+        });
         let metrics = Arc::new(Metrics::new());
         let options = store_options(&config, Arc::clone(&clock), &metrics);
         let store = async { open_store(&options).await.map_err(opening) };
@@ -197,6 +200,15 @@ impl Backend for LocalBackend {
 
     fn metrics_text(&self) -> String {
         self.services.metrics.text()
+    }
+
+    fn advance_clock(&self, by: Duration) -> BoxFuture<'_, Result<Timestamp>> {
+        Box::pin(async move {
+            let clock = self.services.clock.as_manual().ok_or_else(no_manual_clock)?;
+            let now = clock.advance_exactly(by)?;
+            self.sweep().await?;
+            Ok(now)
+        })
     }
 
     #[cfg(feature = "testing")]

@@ -1420,6 +1420,20 @@ stockade_code stockade_engine_sweep(const stockade_engine *engine,
                                     stockade_sweep_report *report,
                                     stockade_error **error);
 
+// Moves the clock of a test's engine forward by `by_us` microseconds. What is due then
+// is in stock again when the call returns, with its events, as after a sweep. The
+// engine has the setting "clock" with the value "manual", which the store
+// "sqlite::memory:" alone accepts: its time stands still between two such calls.
+// `now_us` gets the new time in microseconds since 1970 in UTC; it may be NULL.
+//
+// Errors: misuse for an engine with another clock or of a running engine;
+// invalid_argument for more than ten years, which move nothing; contention or
+// unavailable if the clock was moved and something due was not returned yet.
+stockade_code stockade_engine_advance_clock(const stockade_engine *engine,
+                                            uint64_t by_us,
+                                            int64_t *now_us,
+                                            stockade_error **error);
+
 // Returns the engine's metrics as OpenMetrics text, without the final "# EOF".
 // The caller frees the text with stockade_string_free. With a running engine
 // they are the client's metrics; that engine exports its own.

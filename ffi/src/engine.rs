@@ -1,6 +1,7 @@
 //! The engine: opening, closing, and maintenance.
 
 use std::ffi::c_char;
+use std::time::Duration;
 
 use stockade::Engine;
 
@@ -287,6 +288,32 @@ pub unsafe extern "C" fn stockade_engine_sweep(
                 orders_cancelled: swept.orders_cancelled,
             };
             versioned_struct::write(report, value)
+        })
+    }
+}
+
+/// Moves the clock of a test's engine forward by `by_us` microseconds. What is due then
+/// is in stock again when the call returns, with its events, as after a sweep. The
+/// engine has the setting "clock" with the value "manual", which the store
+/// "sqlite::memory:" alone accepts: its time stands still between two such calls.
+/// `now_us` gets the new time in microseconds since 1970 in UTC; it may be NULL.
+///
+/// Errors: misuse for an engine with another clock or of a running engine;
+/// invalid_argument for more than ten years, which move nothing; contention or
+/// unavailable if the clock was moved and something due was not returned yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_advance_clock(
+    engine: *const stockade_engine,
+    by_us: u64,
+    now_us: *mut i64,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe {
+        boundary::call(error, || {
+            let now = self::engine(engine)?.advance_clock(Duration::from_micros(by_us))?;
+            handle::write_optional(now_us, now.micros());
+            Ok(())
         })
     }
 }

@@ -105,6 +105,11 @@ fn the_errors_example_runs() {
 }
 
 #[test]
+fn the_clock_example_runs() {
+    assert_eq!(printed("examples/c/clock.c"), "ok\n");
+}
+
+#[test]
 fn the_readme_shows_a_program_that_runs() {
     let readme = fs::read_to_string(source("../README.md")).expect("is there");
     let (_, shown) = readme.split_once("```c\n").expect("a program in C");
@@ -119,7 +124,7 @@ fn the_readme_shows_a_program_that_runs() {
 #[test]
 fn every_example_is_run_here() {
     let examples = fs::read_dir(source("examples/c")).expect("is there");
-    assert_eq!(examples.count(), 5);
+    assert_eq!(examples.count(), 6);
 }
 
 #[test]

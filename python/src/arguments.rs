@@ -242,6 +242,15 @@ impl Readable for Duration {
     }
 }
 
+/// How far a clock is moved.
+pub struct Advance(pub Duration);
+
+impl Readable for Advance {
+    fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        duration("by", value).map(Self)
+    }
+}
+
 /// Parses a duration: a `timedelta`, seconds, or a text such as `90s` or `2m`.
 pub fn duration(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     const MUST: &str = "a timedelta, seconds or a text such as `90s`";

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 
 use crate::acting::{Source, acting_as};
 use crate::arguments::{
-    Arg, Cursor, Delta, Limit, Lines, Quantity, Requests, Stock, Version, read,
+    Advance, Arg, Cursor, Delta, Limit, Lines, Quantity, Requests, Stock, Version, read,
 };
 use crate::blocking::wait;
 use crate::call::{Call, HoldCall, mark_ordered};
@@ -303,6 +303,14 @@ macro_rules! face {
             ) -> PyResult<Bound<'py, PyAny>> {
                 let (cursor, limit) = (cursor.0.0, limit.0.0);
                 Self::run(slf, None, |core| async move { core.events_after(cursor, limit).await })
+            }
+
+            /// Moves the engine's manual clock, and returns its new time.
+            fn _advance_clock<'py>(
+                slf: &Bound<'py, Self>,
+                by: Arg<Advance>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.advance_clock(by.0.0).await })
             }
 
             /// Checks that the store is reachable.

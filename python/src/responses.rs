@@ -86,6 +86,9 @@ macro_rules! answers {
 answers! {
     () => |_value, py, _engine, _imports| Ok(py.None().into_bound(py));
     String => |text, py, _engine, _imports| Ok(text.into_pyobject(py)?.into_any());
+    Timestamp => |time, py, _engine, _imports| {
+        Ok(time.to_datetime().into_pyobject(py)?.into_any())
+    };
     Product => |product, py, _engine, imports| to_product(py, imports, &product, false);
     Replayable<Product> => |answer, py, _engine, imports| {
         to_product(py, imports, &answer.value, answer.replayed)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
-use stockade::{AsyncEngine, Config};
+use stockade::{AsyncEngine, ClockSource, Config};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -90,6 +90,10 @@ async fn serve_app(
 async fn open(config: Config, settings: &Settings, keys: ApiKeys) -> Result<App, CommandError> {
     if config.names_a_running_engine() {
         let why = "--store names a running engine; a server needs a database: sqlite:… or mysql:…";
+        return Err(CommandError::Setup(why.to_owned()));
+    }
+    if config.clock == ClockSource::Manual {
+        let why = "--clock manual is for tests in one process; nothing can move a server's clock";
         return Err(CommandError::Setup(why.to_owned()));
     }
     tracing::info!(?config, "opening the store");

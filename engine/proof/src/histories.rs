@@ -12,7 +12,6 @@ mod accounting;
 mod baseline;
 mod caller;
 mod checker;
-mod clock;
 mod counterexample;
 mod deployment;
 mod model;

@@ -45,7 +45,9 @@ pub fn run(program: &mut Program, line: &Line<'_>) {
         }
         "create_hold_batch" => hold_batch(program, line),
         "create_order" | "order" | "record_payment" => orders(program, line),
-        "ping" | "sweep" | "events" | "metrics" | "close" | "act" => housekeeping(program, line),
+        "ping" | "sweep" | "advance_clock" | "events" | "metrics" | "close" | "act" => {
+            housekeeping(program, line);
+        }
         "id" | "quantity" | "price" | "time" | "names" => without_an_engine(line),
         _ => {}
     }
@@ -340,6 +342,11 @@ fn housekeeping(program: &mut Program, line: &Line<'_>) {
             "sweep" => {
                 let report = StructMemory::answer::<stockade_sweep_report>(line);
                 stockade_engine_sweep(engine, report.pointer(), error)
+            }
+            "advance_clock" => {
+                let mut now = 0;
+                let place = unless_null(line, "answer", &raw mut now);
+                stockade_engine_advance_clock(engine, line.number("by"), place, error)
             }
             "metrics" => {
                 let mut metrics = ptr::null_mut();

@@ -548,6 +548,10 @@ stockade_code stockade_engine_ping(const stockade_engine *engine, stockade_error
 stockade_code stockade_engine_sweep(const stockade_engine *engine,
                                     stockade_sweep_report *report,
                                     stockade_error **error);
+stockade_code stockade_engine_advance_clock(const stockade_engine *engine,
+                                            uint64_t by_us,
+                                            int64_t *now_us,
+                                            stockade_error **error);
 stockade_code stockade_engine_metrics_text(const stockade_engine *engine,
                                            char **text,
                                            stockade_error **error);

@@ -4,9 +4,12 @@ declare(strict_types=1);
 
 namespace Stockade;
 
+use DateInterval;
+use DateTimeImmutable;
 use FFI;
 use SensitiveParameter;
 use Stockade\Input\Arguments;
+use Stockade\Input\Moment;
 use Stockade\Native\Call;
 use Stockade\Native\Handle;
 use Stockade\Native\HoldCalls;
@@ -136,6 +139,30 @@ final class Engine implements Client
         } finally {
             $call->ffi->stockade_events_free($events);
         }
+    }
+
+    /**
+     * Moves the clock of a test's engine forward, and returns its new time. What is due then is
+     * in stock again when the call returns, with its events, as after {@see sweep()}.
+     *
+     * The engine is one of `Engine::open('sqlite::memory:', ['clock' => 'manual'])`, whose time
+     * stands still between two such calls. Only this driver has them.
+     *
+     * @param int|float|string|DateInterval $by seconds, or an interval that begins now
+     * @throws Exception\Misuse for an engine with another clock, or of a running engine
+     * @throws Exception\InvalidArgument for more than ten years, or back: nothing is moved
+     * @throws Exception\StockadeException contention or unavailable if the clock was moved and
+     *     something due was not returned yet
+     */
+    public function advanceClock(int|float|string|bool|DateInterval $by): DateTimeImmutable
+    {
+        $micros = $by instanceof DateInterval
+            ? Arguments::interval('by', $by, $this->advanceClock(0))
+            : (int) Arguments::ttl($by, 'by');
+        $call = new Call($this->handle);
+        $now = $call->make('int64_t');
+        $call->ask('advance_clock', [$micros, FFI::addr($now)], false);
+        return Moment::at($now->cdata);
     }
 
     public function ping(): void

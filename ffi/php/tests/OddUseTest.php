@@ -288,6 +288,7 @@ final class OddUseTest extends TestCase
             'recordPayment("paid", %s)' => 'order_id',
             'eventsAfter(%s)' => 'cursor',
             'eventsAfter(0, %s)' => 'limit',
+            'advanceClock([%s][0] === true ? true : "x")' => 'by',
         ];
         foreach ($arguments as $call => $argument) {
             foreach (['1.5', '1.999', 'true', '2.0', '"1.5"'] as $value) {

@@ -6,6 +6,10 @@ static int nulls(stockade_engine *engine)
     stockade_events *events = NULL;
     stockade_audit *audit = NULL;
     REFUSED(stockade_engine_sweep(NULL, NULL, NULL));
+    REFUSED(stockade_engine_advance_clock(NULL, 1, NULL, NULL));
+    /* Its clock is the store's. */
+    int64_t now = 7;
+    CHECK(stockade_engine_advance_clock(engine, 1, &now, NULL) == STOCKADE_CODE_MISUSE && now == 7);
     REFUSED(stockade_engine_audit(engine, NULL, NULL));
     REFUSED(stockade_audit_read(audit, NULL, NULL));
     REFUSED(stockade_audit_finding(audit, 0, NULL, NULL));

@@ -8,6 +8,7 @@ cache. It may also be a running engine that many processes share, of a
 Every error is a `StockadeError` with a stable `code`.
 """
 
+from stockade._clock import AsyncClock, Clock
 from stockade._engine import AsyncEngine, Engine
 from stockade._model import (
     AuditReport,
@@ -73,11 +74,13 @@ __all__ = [
     "SIGNATURE_HEADER",
     "AlreadyExistsError",
     "AlreadyPaidError",
+    "AsyncClock",
     "AsyncEngine",
     "AuditReport",
     "Call",
     "Cart",
     "CartLine",
+    "Clock",
     "ContentionError",
     "Engine",
     "Erased",

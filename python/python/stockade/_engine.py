@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from stockade import _native
+from stockade._clock import AsyncClock, Clock
 from stockade.exceptions import MisuseError
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Engine(_native.Engine):
     'applied'
     2
     """
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of an engine for tests, on `sqlite::memory:` with `clock="manual"`."""
+        return Clock(self._advance_clock)
 
     def __enter__(self) -> Self:
         """Enter a block that closes the engine on leaving."""
@@ -106,6 +112,11 @@ class AsyncEngine(_native.AsyncEngine):
         engine = cls(store, **settings)
         await engine._open()
         return engine
+
+    @property
+    def clock(self) -> AsyncClock:
+        """The clock of an engine for tests, on `sqlite::memory:` with `clock="manual"`."""
+        return AsyncClock(self._advance_clock)
 
     async def __aenter__(self) -> Self:
         """Open the engine, and close it on leaving the block."""

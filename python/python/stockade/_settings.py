@@ -19,6 +19,7 @@ class Settings(TypedDict, total=False):
     """
 
     migrate: str
+    clock: str
     redis: str | None
     redis_prefix: str
     redis_ca: str

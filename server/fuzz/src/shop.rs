@@ -2,10 +2,9 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use stockade::{AsyncEngine, Clock, Engine, NewProduct, Timestamp};
+use stockade::{AsyncEngine, Clock, Engine, ManualClock, NewProduct, Timestamp};
 use stockade_server::Settings;
 use stockade_server::fuzzing::{NOW, Server, Transport};
 use tokio::runtime::{Builder, Runtime};
@@ -24,7 +23,7 @@ const STOCK: &[u64] = &[4, 1_000];
 pub struct Shop {
     pub engine: AsyncEngine,
     server: Server,
-    clock: Arc<FrozenClock>,
+    clock: Arc<ManualClock>,
 }
 
 /// Runs a session on a fresh shop with these settings, and checks the
@@ -48,7 +47,7 @@ pub fn visit(settings: &[(&str, &str)], session: impl AsyncFnOnce(&Shop)) {
 
 impl Shop {
     async fn open(settings: &[(&str, &str)]) -> Self {
-        let clock = Arc::new(FrozenClock(AtomicI64::new(NOW * 1_000_000)));
+        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(NOW * 1_000_000)));
         let builder = Engine::builder().store("sqlite::memory:").sweeper(false);
         // Small: sessions are short, and startup dominates.
         let builder = builder.set("cache_products", "16").expect("a setting");
@@ -82,7 +81,7 @@ impl Shop {
 
     /// Advances the clock.
     pub fn wait(&self, seconds: u32) {
-        self.clock.0.fetch_add(i64::from(seconds) * 1_000_000, Ordering::Relaxed);
+        self.clock.advance(Duration::from_secs(seconds.into()));
     }
 
     /// Expects consistent stock, no forbidden response, and no request in
@@ -102,14 +101,5 @@ impl Shop {
             }
             tokio::task::yield_now().await;
         }
-    }
-}
-
-/// A manual clock, in microseconds since 1970.
-struct FrozenClock(AtomicI64);
-
-impl Clock for FrozenClock {
-    fn now(&self, _: Timestamp) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
     }
 }

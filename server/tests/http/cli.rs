@@ -178,6 +178,20 @@ fn every_setting_can_be_read_from_a_file_named_by_the_environment() {
 }
 
 #[test]
+fn serve_refuses_a_clock_that_nothing_could_move() {
+    let folder = TempDir::new().unwrap();
+    for (store, says) in [
+        ("sqlite::memory:", "nothing can move a server's clock"),
+        ("sqlite:a.db", "--clock manual"),
+    ] {
+        let arguments = ["serve", "--listen=127.0.0.1:0", "--clock=manual", "--store", store];
+        let (code, _, said) = run(folder.path(), &[], &arguments);
+        assert!(code == 2 && said.contains(says), "{store} ended with {code}: {said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn only_serve_seed_and_migrate_create_a_store() {
     let folder = TempDir::new().unwrap();
     let store = "--store=sqlite:typo.db";

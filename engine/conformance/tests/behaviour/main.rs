@@ -14,7 +14,6 @@
 )]
 
 mod child;
-mod clock;
 mod crowd;
 mod history;
 mod outsider;
@@ -32,6 +31,7 @@ mod audit;
 mod carts;
 mod catalogue;
 mod changing;
+mod clock;
 mod connection;
 mod crowding;
 mod customers;
@@ -98,6 +98,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     catalogue::SCENARIOS,
     sales::SCENARIOS,
     changing::SCENARIOS,
+    clock::SCENARIOS,
     crowding::SCENARIOS,
     customers::SCENARIOS,
     dropped::SCENARIOS,
@@ -163,6 +164,7 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SERVERS, upgrades::SERVERS),
     (&[Backend::SqliteFile], faults::SQLITE_FILE),
     (&[Backend::SqliteFile], waiting::SQLITE_FILE),
+    (&[Backend::SqliteMemory], clock::IN_MEMORY),
     (&[Backend::SqliteMemory], secure::SCENARIOS),
     (&[Backend::MariaDbRedis, Backend::MySqlRedis], faults_redis::SCENARIOS),
     (&[Backend::MariaDb, Backend::MySql], usage::SERVER),

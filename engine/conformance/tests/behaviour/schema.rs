@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stockade::{Config, Engine, ExtendRequest, migrate};
 
-use crate::clock::TestClock;
 use crate::steps::{Later, assert_numbers, deliver, hold, order, secs, sql};
 use crate::world::{Backend, World, assert_clean, numbers, product};
 use crate::{Scenario, scenarios};
@@ -182,7 +181,7 @@ fn is_ours(table: &str) -> bool {
 /// This world's tables and those of a new SQLite file.
 fn both<T>(world: &World, read: impl Fn(&World) -> T) -> (T, T) {
     let other = World::new(Backend::SqliteFile);
-    let clock: std::sync::Arc<TestClock> = std::sync::Arc::clone(&other.clock);
+    let clock: std::sync::Arc<stockade::ManualClock> = std::sync::Arc::clone(&other.clock);
     other.builder().clock(clock).open().expect("opens").close().expect("closes");
     world.engine().close().expect("closes");
     (read(world), read(&other))

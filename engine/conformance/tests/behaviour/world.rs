@@ -6,12 +6,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use stockade::{
-    AsyncEngine, AuditReport, Clock, Engine, EngineBuilder, LatePayment, NewProduct, ProductId,
-    Result,
+    AsyncEngine, AuditReport, Clock, Engine, EngineBuilder, LatePayment, ManualClock, NewProduct,
+    ProductId, Result,
 };
 use stockade_testkit::{MariaDb, MySql, Program, Redis, SharedSqlServer, SqlServer, TempDb};
 
-use crate::clock::TestClock;
 use crate::socket::{Sockets, through};
 
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -140,7 +139,7 @@ pub struct World {
     pub url: String,
     /// URL and key prefix.
     pub redis: Option<(String, String)>,
-    pub clock: Arc<TestClock>,
+    pub clock: Arc<ManualClock>,
     _file: Option<TempDb>,
     _flushing: Option<Flushing>,
     /// Where engines are served, if tests reach them through a socket.
@@ -164,7 +163,7 @@ impl World {
             }
             _ => None,
         };
-        let clock = Arc::new(TestClock::new());
+        let clock = Arc::new(ManualClock::new());
         Self { backend, url, redis, clock, _file: file, _flushing: flushing, sockets: None }
     }
 

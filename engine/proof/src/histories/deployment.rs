@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use stockade::{Engine, EngineBuilder, NewProduct, ProductId, Result};
+use stockade::{Engine, EngineBuilder, ManualClock, NewProduct, ProductId, Result, Timestamp};
 use stockade_testkit::{Flavour, Redis, TempDb};
 
 use super::caller::{self, CallerContext, KnownIds};
-use super::clock::SteppedClock;
 use super::model::Model;
 use super::partition::Staleness;
 use super::plan::{MS, PRICE, Plan, Ttls};
@@ -41,8 +40,10 @@ const REFUSAL_STALENESS: Duration = Duration::from_millis(100);
 const CLOCK_LAG: i64 = 100 * MS;
 /// Expired stock returns within this time, even on a slow machine.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
-/// Longer than any TTL of a plan, in microseconds.
-const A_DAY: i64 = 86_400_000 * MS;
+/// Longer than any TTL of a plan.
+const A_DAY: Duration = Duration::from_secs(86_400);
+/// Where manual clocks start: 2026-01-01 in UTC.
+const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 /// The per-customer limit of every engine.
 const MAX_PER_CUSTOMER: u32 = 3;
 /// Longer than any history.
@@ -150,7 +151,7 @@ impl Shop {
         let watch = if deployment.has_processes() {
             Watch::Real
         } else {
-            let clock = Arc::new(SteppedClock::default());
+            let clock = Arc::new(ManualClock::at(START));
             builder = builder.clock(Arc::clone(&clock) as _);
             Watch::Stepped(clock)
         };

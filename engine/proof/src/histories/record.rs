@@ -5,10 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use stockade::{
-    Error, ErrorKind, Hold, HoldStatus, Order, OrderStatus, PaymentDisposition, Product, Token,
+    Error, ErrorKind, Hold, HoldStatus, ManualClock, Order, OrderStatus, PaymentDisposition,
+    Product, Token,
 };
-
-use super::clock::SteppedClock;
 
 /// A point in time by two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +23,7 @@ pub struct Moment {
 #[derive(Clone)]
 pub enum Watch {
     /// The engine uses a manual clock.
-    Stepped(Arc<SteppedClock>),
+    Stepped(Arc<ManualClock>),
     /// The engine uses the store's clock, on this machine.
     Real,
 }
@@ -39,7 +38,7 @@ impl Watch {
 
     pub fn time(&self) -> i64 {
         match self {
-            Self::Stepped(clock) => clock.time(),
+            Self::Stepped(clock) => clock.time().micros(),
             Self::Real => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 i64::try_from(since.as_micros()).unwrap_or(i64::MAX)

@@ -57,6 +57,11 @@ impl SqliteAddress {
         Ok(Self { connect, in_memory, is_shared })
     }
 
+    /// Whether the database is in memory, and each connection has one of its own.
+    pub fn is_private(&self) -> bool {
+        self.in_memory && !self.is_shared
+    }
+
     pub fn file(&self) -> Option<&Path> {
         (!self.in_memory).then(|| self.connect.get_filename())
     }

@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace Stockade\Input;
 
 use BackedEnum;
+use DateInterval;
+use DateTimeImmutable;
 use JsonException;
 use SensitiveParameter;
 use Stockade\Exception\InvalidArgument;
@@ -207,6 +209,16 @@ final class Arguments
             throw self::refused("{$name} must be seconds, greater than 0 and within the maximum", $ttl);
         }
         return (int) round($seconds * 1e6);
+    }
+
+    /** The microseconds of an interval that begins at this moment. */
+    public static function interval(string $what, DateInterval $interval, DateTimeImmutable $from): int
+    {
+        [$begin, $end] = [Moment::micros($from), Moment::micros($from->add($interval))];
+        if ($begin === null || $end === null || $end < $begin) {
+            throw InvalidArgument::because("{$what} must be an interval of at least 0 that ends before the year 10000");
+        }
+        return $end - $begin;
     }
 
     /**
