@@ -208,17 +208,17 @@ pub(crate) struct Rows {
     /// one of the commands; their rows are in `holds`.
     pub customers: HashMap<ProductId, HashMap<Arc<str>, Vec<HoldId>>>,
     /// The tokens of the carts that the holds of the commands belong to.
-    pub cart_tokens: HashMap<CartId, Token>,
-    pub orders: HashMap<OrderId, OrderRow>,
+    pub cart_tokens: IdMap<CartId, Token>,
+    pub orders: IdMap<OrderId, OrderRow>,
     /// Orders by the hold they were created from.
-    pub order_by_hold: HashMap<HoldId, OrderId>,
+    pub order_by_hold: IdMap<HoldId, OrderId>,
     /// Orders by the shop's references that commands name.
     pub order_by_reference: HashMap<String, OrderId>,
     /// Orders by the providers' names of payments that commands name.
     pub order_by_payment: HashMap<String, OrderId>,
     pub payments: HashMap<String, PaymentRow>,
     /// Payments whose order does not exist yet, in order of arrival.
-    pub waiting: HashMap<OrderId, Vec<PaymentRow>>,
+    pub waiting: IdMap<OrderId, Vec<PaymentRow>>,
     pub keys: HashMap<String, KeyRow>,
     pub due: BTreeMap<ProductId, Due>,
 }

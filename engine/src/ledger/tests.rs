@@ -100,7 +100,8 @@ fn customer_limit_counts_a_hold_until_it_expires() {
 fn payment_cancels_an_order_that_is_exactly_due() {
     let paid_when_due = |due_at| {
         let mut rows = rows(0, None);
-        rows.orders = [(ORDER, order(OrderStatus::PendingPayment, Some(due_at)))].into();
+        rows.orders =
+            [(ORDER, order(OrderStatus::PendingPayment, Some(due_at)))].into_iter().collect();
         let (_, changes) = decide_one(rows, payment(ORDER, Outcome::Success));
         changes.events.iter().map(|event| event.kind).collect::<Vec<_>>()
     };
@@ -112,7 +113,7 @@ fn payment_cancels_an_order_that_is_exactly_due() {
 fn late_payment_takes_the_last_units_and_is_deferred_when_more_is_due() {
     let paid = |stock, more| {
         let mut rows = rows(stock, Some(NOW));
-        rows.orders = [(ORDER, order(OrderStatus::Cancelled, None))].into();
+        rows.orders = [(ORDER, order(OrderStatus::Cancelled, None))].into_iter().collect();
         rows.due = [(PRODUCT, Due { more, ..Due::default() })].into();
         let (decision, changes) = decide_one(rows, payment(ORDER, Outcome::Success));
         let moved = changes.order_moves.first().map(|moved| moved.to.1);
@@ -146,7 +147,7 @@ fn early_payment_with_a_wrong_token_or_of_long_ago_pays_nothing() {
             received_at,
         };
         rows.payments = [("p".to_owned(), event.clone())].into();
-        rows.waiting = [(ORDER, vec![event])].into();
+        rows.waiting = [(ORDER, vec![event])].into_iter().collect();
         let (order_id, secret) = (ORDER, Token(2));
         let holds = [OrderedHold::new(HOLD).product(PRODUCT)].into();
         let command = Command::Order { order_id, secret, holds, terms: None, key: None };
@@ -255,7 +256,7 @@ fn changes_group_orders_by_transition() {
         row.order.pay_until = Some(if id < 30 { NOW } else { NOW.after(TTL) });
         row
     };
-    rows.orders = [21, 22, 31].map(|id| (OrderId(id), pending(id))).into();
+    rows.orders = [21, 22, 31].map(|id| (OrderId(id), pending(id))).into_iter().collect();
     if let Some(row) = rows.products.get_mut(&PRODUCT) {
         row.product.pending = 3;
     }
@@ -338,7 +339,7 @@ fn hold_takes_no_safety_stock_and_late_money_does() {
         kept(product);
         product.archived = true;
     });
-    rows.orders = [(ORDER, order(OrderStatus::Cancelled, None))].into();
+    rows.orders = [(ORDER, order(OrderStatus::Cancelled, None))].into_iter().collect();
     let (_, changes) = decide_one(rows, payment(ORDER, Outcome::Success));
     let kinds: Vec<_> = changes.events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::OrderPaid]);

@@ -122,7 +122,7 @@ impl SqliteDatabase {
         let database = Self::new(options)?;
         let config = &options.config;
         if config.migrate == Migrate::Auto && SqliteAddress::parse(&config.store)?.is_private() {
-            database.create_tables().await?;
+            with_retries(config.retries, || database.create_tables()).await?;
             return Ok(database);
         }
         // Busy writers may keep the write lock beyond the busy timeout.
