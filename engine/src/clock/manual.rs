@@ -148,7 +148,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_735_732_800_000_000);
 
     #[test]
-    fn clock_moves_by_what_it_is_told_and_stands_still_otherwise() {
+    fn clock_moves_by_the_given_time_and_stands_still_otherwise() {
         let clock = ManualClock::at(NOW);
         assert_eq!(clock.now(Timestamp::from_micros(1)), NOW);
         assert_eq!(clock.advance(Duration::ZERO), NOW);

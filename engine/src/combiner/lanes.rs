@@ -201,14 +201,18 @@ impl Lanes {
     }
 
     fn mark_ready(&mut self, id: LaneId) {
-        if let Some(lane) = self.lanes.get_mut(&id)
-            && !lane.is_listed
-            && !lane.queue.is_empty()
-            && lane.state == LaneState::Idle
-        {
-            lane.is_listed = true;
+        if self.mark_listed(id) {
             self.ready.push_back(id);
         }
+    }
+
+    /// Returns whether the lane is to be added to a list: it has requests and may start a
+    /// batch, and is in none.
+    fn mark_listed(&mut self, id: LaneId) -> bool {
+        let Some(lane) = self.lanes.get_mut(&id) else { return false };
+        let is_added = !lane.is_listed && !lane.queue.is_empty() && lane.state == LaneState::Idle;
+        lane.is_listed |= is_added;
+        is_added
     }
 
     pub fn adapt_batch_size(&mut self, requests: usize, took: Duration) {
@@ -280,11 +284,7 @@ impl Lanes {
     /// Lists a lane again at the end of the batch in flight that has carts. A lane of
     /// the current batch is listed at the end of that one.
     fn wait_for_cart_batch(&mut self, id: LaneId) {
-        if let Some(lane) = self.lanes.get_mut(&id)
-            && lane.state == LaneState::Idle
-            && !lane.is_listed
-        {
-            lane.is_listed = true;
+        if self.mark_listed(id) {
             self.behind_cart_batch.push(id);
         }
     }

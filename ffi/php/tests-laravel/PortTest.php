@@ -44,7 +44,7 @@ final class PortTest extends TestCase
             number_format((float) $client->product(1)->price, 2, '.', ''),
             $client->product(1)->stock,
         ]);
-        // The old code gives back what it had taken, however often it is told to.
+        // The old code gives back what it had taken, however often it runs.
         foreach ([["hold-{$open}", 3], ["order-{$order}", 2], ["hold-{$open}", 3]] as [$what, $units]) {
             $client->adjustStock(1, $units, "old {$what}", key: "old-{$what}");
         }

@@ -36,7 +36,7 @@ pub fn iso_decimals(code: &str) -> u32 {
 
 /// Reads an amount in the provider's minor unit; `decimals` tells how many of its
 /// digits are decimals in this provider's view of a currency. None where the event
-/// tells no amount.
+/// has no amount.
 ///
 /// # Errors
 /// `invalid_argument`, naming the field, for an amount that is not a whole number of at
@@ -61,7 +61,7 @@ pub fn minor_since(
     before: u64,
     decimals: fn(&str) -> u32,
 ) -> Result<Option<Amount>, Rejection> {
-    let Some((amount, code)) = told(event, meaning, place)? else { return Ok(None) };
+    let Some((amount, code)) = amount_and_code(event, meaning, place)? else { return Ok(None) };
     let minor = amount.as_u64().and_then(|minor| minor.checked_sub(before));
     let minor = minor.ok_or_else(|| {
         json::unreadable(place.amount, "expected a whole number of minor units, of at least 0")
@@ -70,7 +70,7 @@ pub fn minor_since(
 }
 
 /// Reads an amount in the major unit, a decimal text or a number. None where the event
-/// tells no amount.
+/// has no amount.
 ///
 /// # Errors
 /// As [`minor`], for a text that is not a decimal of at least 0.
@@ -79,7 +79,7 @@ pub fn major(
     meaning: Meaning,
     place: MoneyPointers<'_>,
 ) -> Result<Option<Amount>, Rejection> {
-    let Some((amount, code)) = told(event, meaning, place)? else { return Ok(None) };
+    let Some((amount, code)) = amount_and_code(event, meaning, place)? else { return Ok(None) };
     let text = match amount {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
@@ -97,7 +97,7 @@ pub fn major(
 }
 
 /// Returns an event's amount and the code of its currency.
-fn told<'a>(
+fn amount_and_code<'a>(
     event: &'a Value,
     meaning: Meaning,
     place: MoneyPointers<'_>,

@@ -13,7 +13,7 @@ use Stockade\Laravel\Events\PaymentReceived;
 /**
  * Tells the buyer what became of an order: a job of its own for each event, which the
  * queue repeats until it works. A shop sends mail here; the cursor keys it, so that an
- * event that comes twice is told once.
+ * event that comes twice notifies once.
  */
 final class NotifyBuyer implements ShouldQueue
 {
