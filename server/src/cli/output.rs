@@ -40,7 +40,7 @@ fn unwritable(error: &serde_json::Error) -> CommandError {
 
 /// What cannot be shown as HTTP shows it.
 pub(super) fn unshown(rejection: &Rejection) -> CommandError {
-    CommandError::Runtime(rejection.detail().to_owned())
+    CommandError::Runtime(rejection.detail().into_owned())
 }
 
 /// Prints a line. A closed pipe is not an error.
