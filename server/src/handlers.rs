@@ -14,6 +14,7 @@ mod provider_webhook;
 mod shop;
 mod webhook;
 
+pub use admin::EventView;
 pub use hold_batch::{CONTENT_TYPE as HOLD_BATCH_TYPE, HoldBatch};
 pub use lists::WaitingView;
 #[cfg(test)]
@@ -60,8 +61,10 @@ async fn execute(
         Endpoint::Products => products::products(call).await,
         Endpoint::CreateHold => shop::create_hold(call).await,
         Endpoint::CreateHolds => carts::create_holds(call).await,
-        // The app streams it.
-        Endpoint::CreateHoldBatch => Err(Rejection::internal("a batch has no complete body")),
+        // The app answers these itself.
+        Endpoint::CreateHoldBatch | Endpoint::ControlRoomFile | Endpoint::ControlRoomStream => {
+            Err(Rejection::internal("this endpoint has no reply of a handler"))
+        }
         Endpoint::Hold => shop::hold(call).await,
         Endpoint::ReleaseHold => shop::release_hold(call).await,
         Endpoint::ExtendHold => shop::extend_hold(call).await,

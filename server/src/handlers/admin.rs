@@ -17,8 +17,9 @@ pub async fn audit(call: &Call<'_>) -> HandlerResult {
     Reply::json(&call.engine.audit().await?)
 }
 
+/// An event.
 #[derive(Serialize)]
-struct EventView<'a> {
+pub struct EventView<'a> {
     cursor: u64,
     #[serde(rename = "type")]
     kind: EventKind,
@@ -47,7 +48,8 @@ struct EventView<'a> {
 }
 
 impl<'a> EventView<'a> {
-    fn of(event: &'a Event) -> Self {
+    /// Renders an event.
+    pub fn of(event: &'a Event) -> Self {
         Self {
             cursor: event.cursor,
             kind: event.kind,
@@ -64,6 +66,11 @@ impl<'a> EventView<'a> {
             reason: event.reason.as_deref(),
             metadata: event.metadata.as_ref(),
         }
+    }
+
+    /// Renders an event without the metadata of its hold or order.
+    pub fn brief(event: &'a Event) -> Self {
+        Self { metadata: None, ..Self::of(event) }
     }
 }
 
