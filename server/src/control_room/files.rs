@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{ETAG, HeaderValue, IF_NONE_MATCH, LOCATION};
 use hyper::{HeaderMap, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
@@ -53,14 +50,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
                       require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// The headers of every file, besides its own.
-const HEADERS: &[(HeaderName, &str)] = &[
+const HEADERS: &[(&str, &str)] = &[
     // A browser asks again each time: modules of two versions never meet.
-    (CACHE_CONTROL, "no-cache"),
-    (CONTENT_SECURITY_POLICY, POLICY),
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ("cache-control", "no-cache"),
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
 ];
 
 struct File {
@@ -106,7 +103,7 @@ impl Files {
         let mut response = response(status, file.content_type, Bytes::from_static(content), false);
         let to = response.headers_mut();
         for (name, value) in HEADERS {
-            to.insert(name, HeaderValue::from_static(value));
+            to.insert(*name, HeaderValue::from_static(value));
         }
         to.insert(ETAG, file.etag.clone());
         Ok(response)
@@ -122,7 +119,7 @@ fn moved() -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::CONTENT_TYPE;
+    use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
     fn get(path: &str, tags: &str) -> Result<Response<Body>, Rejection> {
         let mut headers = HeaderMap::new();
@@ -163,7 +160,8 @@ mod tests {
                 let mut attributes = text.split_whitespace().filter(|one| one.contains('='));
                 assert!(!attributes.any(|one| one.starts_with("on")), "{name}: an event handler");
             }
-            for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("]
+            {
                 assert!(!text.contains(word), "{name}: {word}");
             }
             let namespace = "http://www.w3.org/2000/svg";

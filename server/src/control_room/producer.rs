@@ -78,10 +78,8 @@ impl Producer {
             Ok(read) => read.map_err(|error| error.to_string()),
             Err(_) => Err(format!("the store did not respond within {READ_TIMEOUT:?}")),
         };
-        let mut store = StoreState {
-            read_ms: rounded(started.elapsed().as_secs_f64() * 1_000.0),
-            error: None,
-        };
+        let mut store =
+            StoreState { read_ms: rounded(started.elapsed().as_secs_f64() * 1_000.0), error: None };
         let events = read.unwrap_or_else(|why| {
             store.error = Some(why);
             self.has_missed = true;

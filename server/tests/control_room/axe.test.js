@@ -31,7 +31,7 @@ const shop = {};
 
 before(async () => {
   // The hooks of a file have no context of a test: this one ends with the process.
-  const server = await startServer({ after }, { args: ["--rate-limit-key", ""] });
+  const server = await startServer({ after });
   const products = [];
   for (const [name, sku, stock] of GOODS) products.push(await product(server, name, stock, { sku, price: 8 + stock / 10 }));
   await server.ok("PATCH", `/api/admin/products/${products[6].id}`, { safety_stock: 5 });
