@@ -6,6 +6,8 @@ import { button, byId, data, make, setAttribute, setData, setText, sync } from "
 import { count, remaining, serverNow, words } from "./format.js";
 
 const SHOWN_MAX = 50;
+/** More than are shown: some are due before the next read. */
+const READ_MAX = 150;
 const SOON = 15000;
 /** The longest life of a hold. */
 const LIFE_MAX = 24 * 3600 * 1000;
@@ -14,6 +16,8 @@ const PLACE_LIFE = 60000;
 
 const clocks = new Set();
 let place;
+let active = [];
+let isMore = false;
 
 /** Creates a row of a hold. */
 export function createHold() {
@@ -79,18 +83,29 @@ export async function load() {
   const now = Date.now();
   if (!place || now - place.since > PLACE_LIFE) place = { since: now, after: undefined };
   const created = place.after === undefined ? new Date(serverNow() - LIFE_MAX).toISOString() : undefined;
-  const found = await list("api/admin/holds", { status: "active", created_after: created, after: place.after }, SHOWN_MAX);
+  const found = await list("api/admin/holds", { status: "active", created_after: created, after: place.after }, READ_MAX);
   const [first] = found.items;
   place.after = first ? first.id - 1 : (found.next ?? place.after);
-  const holds = found.items.slice(0, SHOWN_MAX).sort((a, b) => Date.parse(a.expires_at) - Date.parse(b.expires_at));
-  sync(byId("holds").firstElementChild, holds, (hold) => hold.id, createHold, updateHold);
-  const isMore = found.next !== undefined || found.items.length > SHOWN_MAX;
-  setText(byId("holds-note"), isMore ? `the first ${holds.length}` : count(holds.length, "hold"));
-  byId("holds").lastElementChild.hidden = holds.length > 0;
+  active = found.items.sort((a, b) => Date.parse(a.expires_at) - Date.parse(b.expires_at));
+  isMore = found.next !== undefined;
+  render();
+}
+
+/** Shows those that are not due yet. */
+function render() {
+  const now = serverNow();
+  const holds = active.filter((hold) => Date.parse(hold.expires_at) > now);
+  const shown = holds.slice(0, SHOWN_MAX);
+  sync(byId("holds").firstElementChild, shown, (hold) => hold.id, createHold, updateHold);
+  setText(byId("holds-note"), isMore || holds.length > SHOWN_MAX ? `the first ${shown.length}` : count(shown.length, "hold"));
+  byId("holds").lastElementChild.hidden = shown.length > 0;
 }
 
 /** Builds the list. */
 export function start() {
   byId("holds").append(make("ul", { class: "list" }), make("p", { class: "empty" }, "Nothing is held now."));
-  setInterval(tickAll, 500);
+  setInterval(() => {
+    render();
+    tickAll();
+  }, 500);
 }

@@ -12,7 +12,7 @@ const SPANS = [60, 3600, 86400].map((seconds) => seconds * 1000);
 /** The buttons of an order by what it is. */
 const BUTTONS = [
   ["Cancel", "Cancel order", cancel, (order) => order.status === "pending_payment"],
-  ["Settle refund", "Settle the refund of order", settle, (order) => order.payment_disposition === "needs_refund"],
+  ["Settle refund", "Settle refund of order", settle, (order) => order.payment_disposition === "needs_refund"],
   ["Refund", "Refund order", refund, (order) => ["paid", "partially_refunded"].includes(order.status)],
   ["Restock", "Restock returned units of order", restock, (order) => order.lines.some((line) => line.returned > 0)],
 ];

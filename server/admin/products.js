@@ -34,7 +34,7 @@ export function createRow(role) {
   );
   const act = button("Adjust", "Adjust stock", () => adjust(row.product), { class: "small" });
   row.append(
-    cell({ class: "names" }, make("div", { class: "title" }, name, tag), sku),
+    cell({ class: "names" }, name, make("div", { class: "title" }, sku, tag)),
     cell({ class: "bar-cell" }, bar),
     ...cells,
     cell({ class: "act" }, act),

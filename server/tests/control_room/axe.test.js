@@ -28,10 +28,10 @@ const GOODS = [
 const PEOPLE = ["ada@example.com", "grace@example.com", "linus", "Zoë Müller", "margaret", "田中"];
 
 const shop = {};
+const ends = [];
 
 before(async () => {
-  // The hooks of a file have no context of a test: this one ends with the process.
-  const server = await startServer({ after });
+  const server = await startServer({ after: (end) => ends.push(end) });
   const products = [];
   for (const [name, sku, stock] of GOODS) products.push(await product(server, name, stock, { sku, price: 8 + stock / 10 }));
   await server.ok("PATCH", `/api/admin/products/${products[6].id}`, { safety_stock: 5 });
@@ -64,7 +64,10 @@ before(async () => {
     if (at % 5 === 0) server.send("POST", `/api/holds/${last.id}/1`).catch(() => {});
   }, 100);
 });
-after(() => clearInterval(shop.traffic));
+after(async () => {
+  clearInterval(shop.traffic);
+  for (const end of ends) await end();
+});
 
 const SIZES = {
   desk: { width: 1600, height: 1180 },

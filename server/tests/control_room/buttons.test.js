@@ -145,7 +145,7 @@ test("owed refunds are settled and waiting payments removed", async (t) => {
   await until(() => page.locator("#attention-note").innerText(), (text) => text === "2 cases", "the cases");
   assert.equal(await page.locator(`#attention [data-order="${late.id}"]`).count(), 1, "the late payment");
 
-  await press(page, `Settle the refund of order ${owed.id}`);
+  await press(page, `Settle refund of order ${owed.id}`);
   await result(page, `The refund of order ${owed.id} is settled.`);
   assert.notEqual((await server.ok("GET", `/api/orders/${owed.id}`)).order.payment_disposition, "needs_refund");
   await press(page, `Remove the waiting payment for order ${early}`);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const PROGRAM = process.env.STOCKADE_PROGRAM;
+const PROGRAM = process.env.CONTROL_ROOM_PROGRAM;
 export const SHOTS = join(import.meta.dirname, "screenshots");
 
 /** A folder that is removed at the end of a test. */
@@ -23,9 +23,10 @@ export async function startServer(test, { store = "sqlite::memory:", listen = "1
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [line] = await once(child.stdout, "data");
-  const url = String(line).trim().replace("listening on ", "");
   const ended = once(child, "exit");
+  const [line] = await Promise.race([once(child.stdout, "data"), ended]);
+  const url = String(line).trim().replace("listening on ", "");
+  if (!url.startsWith("http")) throw new Error(`the server ended with ${line}`);
   const stop = async (signal = "SIGTERM") => {
     if (child.exitCode === null) child.kill(signal);
     await ended;

@@ -79,7 +79,7 @@ test("states and plots are those of the metrics", async (t) => {
   assert.deepEqual([await words("store"), await words("lock"), await words("cache"), await words("sweeper")], ["Reachable", "Row locks", "Memory", "On time"]);
   assert.equal(await page.locator("#state [data-part=relay]").count(), 0, "this engine has no relay");
   const value = async (series) => page.locator(`[data-series=${series}]`).innerText();
-  assert.equal(await value("holds"), "0");
+  await until(() => value("holds"), (text) => text === "0", "no holds yet");
   await hold(server, id, 1);
   await until(() => value("holds"), (text) => Number(text) > 0, "holds per second");
   await server.send("POST", `/api/holds/${id}/2`);
