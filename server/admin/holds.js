@@ -56,6 +56,7 @@ export function updateHold(row, hold) {
 function tick(row) {
   const { left, track } = row.parts;
   const { hold } = row;
+  left.classList.toggle("ended", hold.status !== "active");
   if (hold.status !== "active") {
     setText(left, words(hold.status));
     track.hidden = true;

@@ -57,8 +57,10 @@ export async function startServer(test, { store = "sqlite::memory:", listen = "1
 export function importProducts(store, lines) {
   const file = `${store.replace("sqlite:", "")}.jsonl`;
   writeFileSync(file, lines.map((line) => JSON.stringify(line)).join("\n"));
-  const done = spawnSync(PROGRAM, ["--store", store, "product", "import", file], { encoding: "utf8" });
-  if (done.status !== 0) throw new Error(done.stdout + done.stderr);
+  for (const command of [["migrate"], ["product", "import", file]]) {
+    const done = spawnSync(PROGRAM, ["--store", store, ...command], { encoding: "utf8" });
+    if (done.status !== 0) throw new Error(done.stdout + done.stderr);
+  }
 }
 
 let browser;

@@ -11,7 +11,9 @@ after(closeBrowser);
 
 const PRODUCTS = 10000;
 const EVENTS_PER_SECOND = 5000;
-const SECONDS = 8;
+const SECONDS = 6;
+/** The server of a debug build shares the cores, too, and may answer later than asked. */
+const ANSWERED_PER_SECOND_MIN = 2000;
 /** The page shares two cores with the server and with what makes the events. */
 const LONG_TASK_MAX = 250;
 const FRAMES_PER_SECOND_MIN = 20;
@@ -20,12 +22,15 @@ const FRAMES_PER_SECOND_MIN = 20;
 async function sell(server, ids, seconds) {
   const sent = request(`${server.url}/api/holds/batch`, { method: "POST", headers: { "content-type": "application/jsonl" } });
   let made = 0;
+  let rest = "";
   const answered = new Promise((resolve, reject) => {
     sent.on("error", reject);
     sent.on("response", (response) => {
       response.setEncoding("utf8");
       response.on("data", (text) => {
-        made += text.split('"success":true').length - 1;
+        const lines = (rest + text).split("\n");
+        rest = lines.pop();
+        made += lines.filter((line) => line.includes('"success":true')).length;
       });
       response.on("end", resolve);
     });
@@ -102,7 +107,8 @@ test("10,000 products and 5,000 events a second", { timeout: 80000 }, async (t) 
   t.diagnostic(`${made} events in ${took.toFixed(1)} s (${Math.round(made / took)} a second; the page said ${rates.at(-2)})`);
   t.diagnostic(`${fps.toFixed(0)} frames a second; ${measured.long.length} long tasks, the longest ${longest.toFixed(0)} ms; heap grew by ${grown.toFixed(1)} MiB`);
   t.diagnostic(`at most ${measured.rows} rows of products and ${measured.elements} elements in the document`);
-  assert.ok(made / took > EVENTS_PER_SECOND * 0.9, `only ${made} events in ${took} s were made`);
+  assert.equal(made, EVENTS_PER_SECOND * SECONDS);
+  assert.ok(made / took > ANSWERED_PER_SECOND_MIN, `only ${made} events in ${took} s`);
   assert.ok(longest < LONG_TASK_MAX, `a task of ${longest} ms`);
   assert.ok(fps > FRAMES_PER_SECOND_MIN, `${fps} frames a second`);
   assert.ok(measured.rows < 60 && measured.elements < 4000);
