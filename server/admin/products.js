@@ -122,8 +122,8 @@ async function loadRest() {
   for (;;) {
     const page = await get(query("api/products", { after: ids.at(-1), limit: PAGE }));
     store(page.items);
+    isComplete = page.next === null || page.next === undefined;
     render();
-    if (page.next === null || page.next === undefined) isComplete = true;
     if (isComplete || ids.length >= LOADED_MAX) return;
   }
 }

@@ -19,7 +19,7 @@ export function folder(test) {
 
 /** Starts a server that ends with the test. */
 export async function startServer(test, { store = "sqlite::memory:", listen = "127.0.0.1:0", args = [], env = {} } = {}) {
-  const child = spawn(PROGRAM, ["--store", store, "--listen", listen, "--log-level", "warn", "--no-seed", ...args], {
+  const child = spawn(PROGRAM, ["--store", store, "--listen", listen, "--log-level", "error", "--no-seed", ...args], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
