@@ -14,13 +14,20 @@ export const moment = (text) => day.format(new Date(text));
 /** Returns a number with its noun. */
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
+const currencies = new Map();
+
 /** Returns an amount in its currency, with that currency's decimals. */
 export function money(amount, currency) {
-  try {
-    return new Intl.NumberFormat("en", { style: "currency", currency }).format(amount);
-  } catch {
-    return `${amount} ${currency}`;
+  let format = currencies.get(currency);
+  if (!format) {
+    try {
+      format = new Intl.NumberFormat("en", { style: "currency", currency });
+    } catch {
+      return `${amount} ${currency}`;
+    }
+    currencies.set(currency, format);
   }
+  return format.format(amount);
 }
 
 /** Returns a time to live in milliseconds as minutes and seconds. */

@@ -93,15 +93,15 @@ let loading;
 let isStale = false;
 let refreshing = false;
 let body;
+/** That of the style sheet for this width. */
+let rowHeight = 60;
 
 const list = () => byId("products");
 const visible = () => {
-  const height = rowHeight();
-  const from = Math.max(0, Math.floor((list().scrollTop - body.offsetTop) / height) - OVERSCAN);
-  const until = Math.min(ids.length, Math.ceil((list().scrollTop + list().clientHeight) / height) + OVERSCAN);
+  const from = Math.max(0, Math.floor((list().scrollTop - body.offsetTop) / rowHeight) - OVERSCAN);
+  const until = Math.min(ids.length, Math.ceil((list().scrollTop + list().clientHeight) / rowHeight) + OVERSCAN);
   return [Math.min(from, until), until];
 };
-const rowHeight = () => Number.parseFloat(getComputedStyle(body).getPropertyValue("--row")) || 60;
 
 function store(items) {
   let last = ids.at(-1) ?? 0;
@@ -182,8 +182,7 @@ export function refreshAll() {
 
 function render() {
   const [from, until] = visible();
-  const height = rowHeight();
-  body.style.height = `${ids.length * height}px`;
+  body.style.height = `${ids.length * rowHeight}px`;
   setAttribute(list(), "aria-rowcount", String(ids.length + 1));
   const wanted = new Set(ids.slice(from, until));
   for (const [id, row] of rows) {
@@ -203,7 +202,7 @@ function render() {
     }
     updateRow(row, products.get(id));
     setAttribute(row, "aria-rowindex", String(at + 2));
-    row.style.transform = `translateY(${at * height}px)`;
+    row.style.transform = `translateY(${at * rowHeight}px)`;
     if (row === before) before = before.nextElementSibling;
     else body.insertBefore(row, before);
   }
@@ -230,5 +229,8 @@ export function start() {
     clearTimeout(settle);
     settle = setTimeout(refreshAll, 120);
   });
-  new ResizeObserver(queue).observe(list());
+  new ResizeObserver(() => {
+    rowHeight = Number.parseFloat(getComputedStyle(body).getPropertyValue("--row")) || rowHeight;
+    queue();
+  }).observe(list());
 }

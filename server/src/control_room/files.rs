@@ -93,8 +93,8 @@ impl Files {
         };
         let file = self.0.get(name).ok_or_else(unknown_path)?;
         let known = headers.get_all(IF_NONE_MATCH).iter().any(|tags| {
-            let tags = tags.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            tags.into_iter().any(|tag| tag == file.etag.as_bytes())
+            let mut tags = tags.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            tags.any(|tag| tag == file.etag.as_bytes())
         });
         let (status, content) = match known {
             true => (StatusCode::NOT_MODIFIED, &b""[..]),

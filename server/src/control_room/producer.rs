@@ -98,7 +98,7 @@ impl Producer {
         frame.now_ms = now_ms();
         if let (Some(first), Some(last)) = (self.readings.front(), self.readings.back()) {
             frame.state = last.counters.state(&first.counters, store);
-            frame.sample = self.sample(first, last).filter(|_| self.readings.len() > 1);
+            frame.sample = (self.readings.len() > 1).then(|| self.sample(first, last));
         }
         if store_is_back(&frame) && std::mem::take(&mut self.has_missed) {
             frame.changed_more = true;
@@ -106,17 +106,17 @@ impl Producer {
         frame
     }
 
-    fn sample(&self, first: &Reading, last: &Reading) -> Option<Sample> {
+    fn sample(&self, first: &Reading, last: &Reading) -> Sample {
         let seconds = last.counters.seconds_since(&first.counters);
         let sum = |of: fn(&Reading) -> u64| self.readings.iter().skip(1).map(of).sum::<u64>();
-        Some(Sample {
+        Sample {
             holds: rounded(sum(|one| one.holds) as f64 / seconds),
             events: rounded(sum(|one| one.events) as f64 / seconds),
             refusals: last.counters.refusals(&first.counters),
             p99_ms: last.counters.p99_ms(&first.counters),
             batch: last.counters.batch(&first.counters),
             queue: last.counters.queue(),
-        })
+        }
     }
 
     /// Reads the events since the last read; at first the newest ones.
