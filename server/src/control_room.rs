@@ -41,6 +41,13 @@ impl ControlRoom {
         Self { files: Files::new(), viewers: Limit::new(VIEWERS_MAX), feed: Feed::default() }
     }
 
+    /// Creates one that refuses all viewers: a stream has no end that a fuzz target could
+    /// wait for.
+    #[cfg(feature = "fuzzing")]
+    pub fn without_viewers() -> Self {
+        Self { viewers: Limit::new(0), ..Self::new() }
+    }
+
     /// Returns a file of the page.
     ///
     /// # Errors
