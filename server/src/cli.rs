@@ -2,6 +2,7 @@
 
 mod import;
 mod lists;
+mod load;
 mod maintenance;
 mod output;
 mod product_file;
@@ -45,6 +46,7 @@ fn command() -> Command {
             maintenance::customer_command(),
             maintenance::audit_command(),
             maintenance::sweep_command(),
+            load::command(),
         ])
 }
 
@@ -82,6 +84,7 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
         forbid_store_creation(&mut values);
     }
     match name {
+        "load" => in_runtime(load::run(&values.settings, matches)),
         "migrate" => maintenance::migrate(values, matches),
         "serve" => in_runtime(serve::run(values.config, values.settings)),
         _ => in_runtime(with_engine(values, async |engine| {
