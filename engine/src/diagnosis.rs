@@ -30,7 +30,7 @@ pub enum StoreFacts {
 }
 
 /// Facts about a SQLite file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SqliteFacts {
     /// The version of SQLite.
@@ -48,7 +48,7 @@ pub struct SqliteFacts {
 }
 
 /// Facts about a database of MySQL or MariaDB.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MySqlFacts {
     /// Host and port, or the socket file.
@@ -82,7 +82,7 @@ pub struct MySqlFacts {
 }
 
 /// The size of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableSize {
     /// Its name.
@@ -94,7 +94,7 @@ pub struct TableSize {
 }
 
 /// Facts about Redis or Valkey. Of a cluster, those of one of its nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisFacts {
     /// Host and port, without a password.

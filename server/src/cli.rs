@@ -1,5 +1,8 @@
 //! The command line of the program `stockade`.
 
+mod backup;
+mod doctor;
+mod generate;
 mod import;
 mod lists;
 mod load;
@@ -7,6 +10,7 @@ mod maintenance;
 mod output;
 mod product_file;
 mod products;
+mod rows;
 mod runtime;
 
 use std::io::{self, Write};
@@ -17,37 +21,64 @@ use stockade::AsyncEngine;
 
 use self::runtime::{forbid_store_creation, in_runtime, with_engine};
 use crate::command_error::CommandError;
+use crate::values::Uses;
 use crate::{logs, serve, values};
 
-const EXIT_CODES: &str = "\
+const SETTINGS_HELP: &str = "\
 A setting is read from its flag, else the environment, else the file, else its default.
 In the environment a setting is STOCKADE_NAME, or STOCKADE_NAME_FILE with the path of a
 file that holds the value. Durations read 90, 90s, 15m or 24h.
 
-Exit codes: 0 success; 1 the audit found a fault, lines of an import were refused, or
-requests were cut off at shutdown; 2 wrong arguments or settings; 3 the store or the
-operating system failed.";
+Exit codes: 0 success; 1 the audit found a fault, the doctor a problem or a sale a
+finding, lines of an import were refused, or requests were cut off at shutdown; 2 wrong
+arguments or settings; 3 the store, the server or the operating system failed.";
+
+/// The exit codes of a command that has none of its own.
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 2 wrong arguments or settings; 3 the store or the operating system
+failed.";
 
 fn command() -> Command {
+    let engine = |command| with_settings(command, Uses::Engine);
+    let few = |command, names| with_settings(command, Uses::Only(names));
     Command::new("stockade")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Stock reservation over HTTP: hold, order, payment webhook and expiry, without overselling")
         .after_help("Without a command: serve. `--help` lists every setting, `-h` the common ones.")
-        .after_long_help(EXIT_CODES)
+        .after_long_help(SETTINGS_HELP)
         .args(values::flags())
         .subcommands([
-            Command::new("serve").about("Serve HTTP (the default command)"),
-            maintenance::migrate_command(),
-            maintenance::seed_command(),
-            products::command(),
-            lists::hold_command(),
-            lists::order_command(),
-            lists::payment_command(),
-            maintenance::customer_command(),
-            maintenance::audit_command(),
-            maintenance::sweep_command(),
-            load::command(),
+            with_settings(serve::command(), Uses::All),
+            engine(maintenance::migrate_command()),
+            engine(maintenance::seed_command()),
+            engine(products::command()),
+            engine(products::import_command()),
+            engine(products::export_command()),
+            engine(lists::hold_command()),
+            engine(lists::order_command()),
+            engine(lists::payment_command()),
+            engine(maintenance::customer_command()),
+            engine(maintenance::audit_command()),
+            engine(maintenance::sweep_command()),
+            engine(backup::backup_command()),
+            engine(backup::restore_command()),
+            with_settings(doctor::command(), Uses::All),
+            few(load::command(), load::SETTINGS),
+            few(generate::completions_command(), &[]),
+            few(generate::man_command(), &[]),
         ])
+}
+
+/// Adds the flags of settings to a command and those below it, after their own, and the
+/// exit codes where they have none of their own.
+fn with_settings(command: Command, uses: Uses) -> Command {
+    let command = match command.get_after_help() {
+        None => command.after_help(EXIT_CODES),
+        Some(_) => command,
+    };
+    command
+        .args(values::flags_for(uses))
+        .mut_subcommands(|command| with_settings(command, uses))
 }
 
 /// Runs the program.
@@ -74,6 +105,18 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
     let (name, matches) = matches.subcommand().unwrap_or(("serve", matches));
     // `hold list`: the flags are those of the innermost command.
     let (action, matches) = matches.subcommand().unwrap_or(("", matches));
+    // These describe the program itself, whatever its settings are.
+    match name {
+        "completions" => {
+            generate::completions(command(), matches)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        "man" => {
+            generate::man(command(), matches)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
     let mut values = values::read(matches)?;
     logs::start(&values.settings)?;
     for warning in values.warnings.drain(..) {
@@ -85,6 +128,9 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
     }
     match name {
         "load" => in_runtime(load::run(&values.settings, matches)),
+        "doctor" => in_runtime(doctor::run(values, matches)),
+        "backup" => in_runtime(backup::backup(values, matches)),
+        "restore" => in_runtime(backup::restore(values, matches)),
         "migrate" => maintenance::migrate(values, matches),
         "serve" => in_runtime(serve::run(values.config, values.settings)),
         _ => in_runtime(with_engine(values, async |engine| {
@@ -104,7 +150,8 @@ async fn execute(
         ("seed", _) => maintenance::seed(engine).await?,
         ("audit", _) => return maintenance::audit(engine, matches).await,
         ("sweep", _) => maintenance::sweep(engine, matches).await?,
-        ("product", "import") => return import::run(engine, matches).await,
+        ("product", "import") | ("import", _) => return import::run(engine, matches).await,
+        ("export", _) => products::export(engine, matches).await?,
         ("product", _) => products::run(engine, action, matches).await?,
         ("hold", _) => lists::holds(engine, matches).await?,
         ("order", _) => lists::orders(engine, matches).await?,
@@ -123,5 +170,32 @@ mod tests {
     #[test]
     fn command_line_definition_is_valid() {
         command().debug_assert();
+    }
+
+    /// Yields every command with the path to it.
+    fn all(command: &Command, path: &str, found: &mut Vec<(String, Command)>) {
+        for one in command.get_subcommands().filter(|one| one.get_name() != "help") {
+            let path = format!("{path}{} ", one.get_name());
+            found.push((path.trim_end().to_owned(), one.clone()));
+            all(one, &path, found);
+        }
+    }
+
+    #[test]
+    fn every_command_tells_its_exit_codes_and_its_own_flags_first() {
+        let mut commands = Vec::new();
+        all(&command(), "", &mut commands);
+        assert!(commands.len() > 20);
+        for (name, mut command) in commands {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Exit codes:"), "{name}");
+            let own = help.find("\nOptions:").unwrap_or(0);
+            let settings = help.find(" settings:").unwrap_or(usize::MAX);
+            assert!(own < settings, "{name}: {help}");
+            let uses_store = !matches!(name.as_str(), "load" | "completions" | "man");
+            assert_eq!(help.contains("--store <"), uses_store, "{name}");
+            let serves = matches!(name.as_str(), "serve" | "doctor");
+            assert_eq!(help.contains("--drain-timeout <"), serves, "{name}");
+        }
     }
 }

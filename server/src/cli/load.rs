@@ -51,6 +51,10 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 the sale is clean; 1 it is not: a finding, or a request without an answer;
 2 wrong arguments; 3 the server cannot be reached or refuses to be an audience.";
 
+/// The settings that it reads.
+pub(super) const SETTINGS: &[&str] =
+    &["listen", "api_key", "webhook_secret", "log_format", "log_level"];
+
 pub(super) fn command() -> Command {
     let number = |name: &'static str, value: &'static str| {
         Arg::new(name).long(name).value_name(value).value_parser(value_parser!(u64))

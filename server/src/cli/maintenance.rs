@@ -11,6 +11,10 @@ use crate::command_error::CommandError;
 use crate::demo;
 use crate::values::Values;
 
+const AUDIT_EXIT_CODES: &str = "\
+Exit codes: 0 consistent; 1 a fault was found; 2 wrong arguments or settings; 3 the store or
+the operating system failed.";
+
 pub(super) fn migrate_command() -> Command {
     Command::new("migrate").about("Create the store's tables, or migrate them to this version").arg(
         Arg::new("check")
@@ -27,6 +31,7 @@ pub(super) fn seed_command() -> Command {
 pub(super) fn audit_command() -> Command {
     Command::new("audit")
         .about("Recount every product and check the stock accounting")
+        .after_help(AUDIT_EXIT_CODES)
         .arg(output::json_flag("Print the report as JSON"))
 }
 
