@@ -142,7 +142,7 @@ fn every_setting_can_be_read_from_a_file_named_by_the_environment() {
     let limit = file("limit", "2");
     let mut command = program();
     command
-        .args(["--listen=127.0.0.1:0", "--store=sqlite::memory:"])
+        .args(["--listen=127.0.0.1:0", "--store=sqlite::memory:", "--demo"])
         .env("STOCKADE_API_KEY_FILE", &key)
         .env("STOCKADE_MAX_PER_HOLD_FILE", &limit);
     let server = Server::from_command(command, TempDir::new().unwrap());
