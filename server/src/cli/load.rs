@@ -133,7 +133,7 @@ pub(super) async fn run(
     )?;
     greet(&client).await?;
     let products: Vec<ProductRef> =
-        matches.get_many("product").map(|all| all.cloned().collect()).unwrap_or_default();
+        matches.get_many::<ProductRef>("product").into_iter().flatten().cloned().collect();
     let made: u64 = required(matches, "products")?;
     let terms = Terms {
         buyers: required(matches, "buyers")?,
@@ -148,7 +148,7 @@ pub(super) async fn run(
             given => given,
         },
     };
-    let run = rand::random();
+    let run: u64 = rand::random();
     let is_alone = products.is_empty();
     let before = match is_alone {
         true => make_products(&client, run, terms, matches.get_one("stock").copied()).await,

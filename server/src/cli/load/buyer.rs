@@ -60,6 +60,7 @@ struct OrderAnswer<'a> {
 #[derive(Deserialize)]
 struct OrderFields<'a> {
     id: u64,
+    #[serde(borrow)]
     payment_token: Option<&'a str>,
     #[serde(borrow)]
     amount: &'a RawValue,

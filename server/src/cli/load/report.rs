@@ -90,23 +90,19 @@ impl SaleReport {
 
     /// The report as JSON.
     pub fn json(&self) -> impl Serialize + '_ {
-        let view = |(step, stats): (&Step, &'_ StepStats)| {
-            let latency_ms = LatencyView::of(&stats.latency);
-            (step.name(), (stats.done, stats.sold_out, stats.failed, latency_ms))
-        };
-        let mut requests = BTreeMap::new();
-        for (step, stats) in &self.counts.steps {
-            let (name, (done, sold_out, errors, latency_ms)) = view((step, stats));
-            let refused = &stats.refused;
-            requests.insert(name, StepView { done, sold_out, refused, errors, latency_ms });
-        }
+        let requests = self.counts.steps.iter().map(|(step, stats)| {
+            let StepStats { done, sold_out, refused, failed, latency } = stats;
+            let (done, sold_out, errors) = (*done, *sold_out, *failed);
+            let latency_ms = LatencyView::of(latency);
+            (step.name(), StepView { done, sold_out, refused, errors, latency_ms })
+        });
         ReportView {
             clean: self.is_clean(),
             seed: self.seed,
             url: &self.url,
             buyers: self.buyers,
             seconds: self.seconds,
-            requests,
+            requests: requests.collect(),
             retries: self.retries,
             errors_in_all: self.errors_in_all,
             errors: &self.errors,
