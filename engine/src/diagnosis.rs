@@ -140,11 +140,13 @@ pub async fn diagnose(config: &Config) -> Result<Diagnosis> {
 
 /// A server's clock less this machine's: the server read its clock between the two
 /// moments of this one.
+#[cfg(any(feature = "mysql", feature = "redis"))]
 pub(crate) fn clock_ahead_us(server_us: i64, before: i64, after: i64) -> i64 {
     server_us - (before + (after - before) / 2)
 }
 
 /// This machine's clock, in microseconds since 1970.
+#[cfg(any(feature = "mysql", feature = "redis"))]
 pub(crate) fn host_us() -> i64 {
     chrono::Utc::now().timestamp_micros()
 }

@@ -76,9 +76,7 @@ fn with_settings(command: Command, uses: Uses) -> Command {
         None => command.after_help(EXIT_CODES),
         Some(_) => command,
     };
-    command
-        .args(values::flags_for(uses))
-        .mut_subcommands(|command| with_settings(command, uses))
+    command.args(values::flags_for(uses)).mut_subcommands(|command| with_settings(command, uses))
 }
 
 /// Runs the program.

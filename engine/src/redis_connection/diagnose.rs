@@ -40,7 +40,8 @@ async fn ask(endpoint: &RedisEndpoint, server: &str) -> redis::RedisResult<Redis
         info.push_str(&texts(text));
     }
     let (asked, before) = (Instant::now(), host_us());
-    let (seconds, micros): (i64, i64) = match redis::cmd("TIME").query_async(&mut connection).await {
+    let (seconds, micros): (i64, i64) = match redis::cmd("TIME").query_async(&mut connection).await
+    {
         Ok(time) => time,
         // Of several nodes, or not permitted.
         Err(_) => (before / 1_000_000, before % 1_000_000),

@@ -32,15 +32,23 @@ a file that is there already, or a store that has a tool of its own; 3 the copy 
 the store is in use.";
 
 pub(super) fn backup_command() -> Command {
-    file_command("backup", "Copy a SQLite store into a file while it is in use", "The backup to make")
-        .long_about(ABOUT_BACKUP)
-        .arg(force("Replace FILE if it is there"))
+    file_command(
+        "backup",
+        "Copy a SQLite store into a file while it is in use",
+        "The backup to make",
+    )
+    .long_about(ABOUT_BACKUP)
+    .arg(force("Replace FILE if it is there"))
 }
 
 pub(super) fn restore_command() -> Command {
-    file_command("restore", "Replace a SQLite store by a backup that passes the audit", "The backup")
-        .long_about(ABOUT_RESTORE)
-        .arg(force("Replace the store if it is there"))
+    file_command(
+        "restore",
+        "Replace a SQLite store by a backup that passes the audit",
+        "The backup",
+    )
+    .long_about(ABOUT_RESTORE)
+    .arg(force("Replace the store if it is there"))
 }
 
 fn file_command(name: &'static str, about: &'static str, help: &'static str) -> Command {
@@ -90,7 +98,8 @@ pub(super) async fn restore(
 
 /// Names the flag with which a file is replaced.
 fn explain(error: stockade::Error, flag: &str) -> CommandError {
-    let is_taken = error.kind() == ErrorKind::InvalidArgument && error.message().contains("overwrite");
+    let is_taken =
+        error.kind() == ErrorKind::InvalidArgument && error.message().contains("overwrite");
     match CommandError::from(error) {
         CommandError::Setup(why) if is_taken => CommandError::Setup(format!("{why} ({flag})")),
         other => other,

@@ -18,17 +18,27 @@ const PER_PAGE: u32 = 1_000;
 /// What the tables of the lists show.
 const HOLD_COLUMNS: &[&str] =
     &["hold_id", "product_id", "sku", "qty", "status", "expires_at", "order_id", "customer"];
-const ORDER_COLUMNS: &[&str] =
-    &["id", "status", "payment_disposition", "amount", "currency", "created_at", "reference", "customer"];
+const ORDER_COLUMNS: &[&str] = &[
+    "id",
+    "status",
+    "payment_disposition",
+    "amount",
+    "currency",
+    "created_at",
+    "reference",
+    "customer",
+];
 const WAITING_COLUMNS: &[&str] = &["key", "order_id", "outcome", "received_at", "ends_at"];
 
 /// How JSON writes the control character that begins a derived key.
 const DERIVED: &str = "\\u0001";
 
 pub(super) fn hold_command() -> Command {
-    let list = Command::new("list")
-        .about("Print holds one by one, by ascending id")
-        .args(filters("holds", "ID", HoldStatus::ALL.iter().map(|one| one.as_str())));
+    let list = Command::new("list").about("Print holds one by one, by ascending id").args(filters(
+        "holds",
+        "ID",
+        HoldStatus::ALL.iter().map(|one| one.as_str()),
+    ));
     Command::new("hold").about("Look at holds").subcommand_required(true).subcommand(list)
 }
 

@@ -73,13 +73,11 @@ pub(super) fn command() -> Command {
     let put = Command::new("put")
         .about("Make a product, or replace all of it but its stock")
         .args(put_flags());
-    let list = Command::new("list")
-        .about("Print products one by one, by ascending id")
-        .args([
-            number("after", "ID").help("Only products with ids above this one"),
-            number("count", "N").help("The most to print; default: all"),
-            rows::flag(),
-        ]);
+    let list = Command::new("list").about("Print products one by one, by ascending id").args([
+        number("after", "ID").help("Only products with ids above this one"),
+        number("count", "N").help("The most to print; default: all"),
+        rows::flag(),
+    ]);
     Command::new("product")
         .about("Make, list, export and import products")
         .subcommand_required(true)

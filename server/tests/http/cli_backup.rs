@@ -111,7 +111,10 @@ fn a_restored_store_shares_no_memory_in_redis_with_the_one_before() {
     sql(&file, "INSERT INTO stockade_sequences (name, next) VALUES ('store_id', 7)");
     assert_eq!(run(&["backup", "copy"]).0, 0);
     assert_eq!(run(&["restore", "copy", "--force"]).0, 0);
-    assert_eq!(sql(&file, "SELECT count(*) FROM stockade_sequences WHERE name = 'store_id'"), "0\n");
+    assert_eq!(
+        sql(&file, "SELECT count(*) FROM stockade_sequences WHERE name = 'store_id'"),
+        "0\n"
+    );
 }
 
 #[test]
@@ -160,7 +163,8 @@ fn only_a_sqlite_file_is_backed_up() {
         for command in ["backup", "restore"] {
             let (code, _, said) = run(folder.path(), &[], &[command, "file", store]);
             // The tool that restores has another name.
-            let says = says.replace("mysqldump", if command == "backup" { "mysqldump" } else { "mysql" });
+            let says =
+                says.replace("mysqldump", if command == "backup" { "mysqldump" } else { "mysql" });
             assert!(code == 2 && said.contains(&says), "{command} {store}: {code}: {said}");
             assert!(!said.contains("s3cret"), "{said}");
         }

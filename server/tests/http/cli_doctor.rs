@@ -37,7 +37,8 @@ fn a_sqlite_store_is_checked() {
     assert_eq!(run(folder.path(), &[], &["migrate"]).0, 0);
     let (code, report) = doctor(folder.path(), &[]);
     assert_eq!((code, &report["healthy"]), (0, &true.into()), "{report}");
-    for name in ["store", "store.durability", "store.size", "store.tables", "store.rights", "redis"] {
+    for name in ["store", "store.durability", "store.size", "store.tables", "store.rights", "redis"]
+    {
         assert_eq!(check(&report, name).0, "ok", "{name}");
     }
     check(&report, "host.disk");
@@ -66,24 +67,34 @@ fn durability_is_checked(flavour: Flavour) {
     let (verdict, change) = check(&report, "store.binary_log");
     assert!(verdict == "problem" && change.contains("sync_binlog=1"), "{report}");
     let (verdict, change) = check(&report, "store.durability");
-    assert!(verdict == "problem" && change.contains("innodb_flush_log_at_trx_commit=1"), "{report}");
+    assert!(
+        verdict == "problem" && change.contains("innodb_flush_log_at_trx_commit=1"),
+        "{report}"
+    );
     server.query("SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL sync_binlog = 1");
     let (code, report) = doctor(folder.path(), &[&store]);
     assert_eq!((code, &report["healthy"]), (0, &true.into()), "{report}");
-    for name in ["store", "store.isolation", "store.durability", "store.binary_log", "store.tables"] {
+    for name in ["store", "store.isolation", "store.durability", "store.binary_log", "store.tables"]
+    {
         assert_eq!(check(&report, name).0, "ok", "{name}: {report}");
     }
     assert_eq!(check(&report, "store.clock").0, "ok", "{report}");
-    assert!(report.to_string().contains("stockade_products") || check(&report, "store.size").0 == "ok");
+    assert!(
+        report.to_string().contains("stockade_products") || check(&report, "store.size").0 == "ok"
+    );
     // A user that may only read, with a password that nobody else learns.
     let database = url.rsplit('/').next().unwrap();
     server.query(&format!(
         "CREATE USER reader@'%' IDENTIFIED BY 'open-s3same'; \
          GRANT SELECT ON {database}.* TO reader@'%'"
     ));
-    let store = format!("--store=mysql://reader:open-s3same@127.0.0.1:{}/{database}", server.port());
+    let store =
+        format!("--store=mysql://reader:open-s3same@127.0.0.1:{}/{database}", server.port());
     let (code, printed, said) = run(folder.path(), &[], &["doctor", "--json", &store]);
-    assert!(code == 1 && !printed.contains("s3same") && !said.contains("s3same"), "{printed} {said}");
+    assert!(
+        code == 1 && !printed.contains("s3same") && !said.contains("s3same"),
+        "{printed} {said}"
+    );
     let report: Value = serde_json::from_str(&printed).unwrap();
     let (verdict, change) = check(&report, "store.rights");
     assert!(verdict == "warning" && change.contains("INSERT, UPDATE, DELETE"), "{report}");

@@ -36,7 +36,10 @@ fn the_document_has_every_command_and_no_other() {
     }
     assert!(all.len() > 20, "{all:?}");
     for command in &all {
-        assert!(document.contains(&format!("| `stockade {command}")), "{command} is not documented");
+        assert!(
+            document.contains(&format!("| `stockade {command}")),
+            "{command} is not documented"
+        );
     }
     let rows = document.lines().filter_map(|line| line.strip_prefix("| `stockade "));
     for row in rows {

@@ -80,9 +80,8 @@ fn the_text_has_counts_a_histogram_and_the_verdict() {
 fn a_sale_uses_the_servers_secrets_and_says_which_it_lacks() {
     let secrets = ["--api-key=sesame", "--webhook-secret=hush"];
     let server = Server::sqlite_locked(&[&secrets[..], &["--require-hold-token"]].concat());
-    let play = |flags: &[&str]| {
-        load(server.folder(), &url(&server), &[&["--buyers=60"], flags].concat())
-    };
+    let play =
+        |flags: &[&str]| load(server.folder(), &url(&server), &[&["--buyers=60"], flags].concat());
     let (code, report, said) = play(&secrets);
     assert_eq!(code, 0, "{said} {report}");
     assert!(!said.contains("hush\n") && !report.to_string().contains("sesame"), "{said}");

@@ -11,8 +11,8 @@ use super::errors::store_error;
 use super::open_error;
 use super::session::SessionFactory;
 use super::url::Target;
+use crate::config::Config;
 use crate::diagnosis::{MySqlFacts, TableSize, clock_ahead_us, host_us};
-use crate::store::StoreOptions;
 use crate::store::connection::timed_out;
 use crate::store::error::StoreResult;
 
@@ -26,9 +26,9 @@ const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version'
 /// A privilege list of a grant that gives them all.
 const ALL: &str = "ALL PRIVILEGES";
 
-pub(in crate::store) async fn diagnose(options: &StoreOptions) -> StoreResult<MySqlFacts> {
-    let sessions = SessionFactory::new(options)?;
-    let asked = tokio::time::timeout(options.config.store_timeout, ask(&sessions)).await;
+pub(in crate::store) async fn diagnose(config: &Config) -> StoreResult<MySqlFacts> {
+    let sessions = SessionFactory::of(config)?;
+    let asked = tokio::time::timeout(config.store_timeout, ask(&sessions)).await;
     let asked = asked.unwrap_or_else(|_| Err(timed_out()));
     asked.map_err(|error| open_error::explain(error, &sessions.target))
 }
@@ -93,7 +93,9 @@ async fn rows(connection: &mut MySqlConnection, sql: &'static str) -> StoreResul
 /// A cell as text, which a server may call bytes.
 fn text(row: &MySqlRow, at: usize) -> Option<String> {
     row.try_get::<String, _>(at)
-        .or_else(|_| row.try_get::<Vec<u8>, _>(at).map(|bytes| String::from_utf8_lossy(&bytes).into()))
+        .or_else(|_| {
+            row.try_get::<Vec<u8>, _>(at).map(|bytes| String::from_utf8_lossy(&bytes).into())
+        })
         .ok()
 }
 
@@ -129,7 +131,8 @@ fn privileges(grants: &[String], database: &str) -> Option<Vec<String>> {
         if list.contains(ALL) {
             return Some(vec![ALL.to_owned()]);
         }
-        let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ');
+        let is_word =
+            |word: &&str| word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ');
         let words = list.split(',').map(str::trim).filter(is_word);
         found.extend(words.filter(|word| *word != "USAGE").map(ToOwned::to_owned));
     }

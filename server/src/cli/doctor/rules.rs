@@ -62,7 +62,8 @@ fn sqlite(facts: &SqliteFacts) -> Vec<Check> {
 
 fn mysql(facts: &MySqlFacts, config: &Config) -> Vec<Check> {
     let product = if facts.is_mariadb { "MariaDB" } else { "MySQL" };
-    let found = format!("{product} {} at {}, database {}", facts.version, facts.server, facts.database);
+    let found =
+        format!("{product} {} at {}, database {}", facts.version, facts.server, facts.database);
     let oldest = if facts.is_mariadb { (10, 6) } else { (8, 0) };
     let mut checks = vec![match version(&facts.version) {
         Some(version) if version < oldest => Check::problem(
@@ -179,8 +180,7 @@ fn doublewrite(facts: &MySqlFacts) -> Check {
 
 fn writable(facts: &MySqlFacts) -> Check {
     let name = "store.writable";
-    let is_read_only =
-        ["read_only", "super_read_only"].into_iter().find(|name| is_on(facts, name));
+    let is_read_only = ["read_only", "super_read_only"].into_iter().find(|name| is_on(facts, name));
     match is_read_only {
         None => Check::ok(name, "the server takes writes"),
         Some(setting) => Check::problem(
@@ -209,9 +209,7 @@ fn privileges(facts: &MySqlFacts) -> Check {
     let Some(privileges) = &facts.privileges else {
         return Check::ok(name, "by roles, which are not listed; the tables' check tries them");
     };
-    let has = |wanted: &str| {
-        privileges.iter().any(|one| one == wanted || one == "ALL PRIVILEGES")
-    };
+    let has = |wanted: &str| privileges.iter().any(|one| one == wanted || one == "ALL PRIVILEGES");
     let missing = |wanted: &[&str]| {
         let missing: Vec<_> = wanted.iter().copied().filter(|one| !has(one)).collect();
         missing.join(", ")

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(plan(7), plan(7));
         assert_ne!(plan(7), plan(8));
         let demand = terms(7, Arrivals::Exponential).demand();
-        let units =
+        let units: u64 =
             plan(7).iter().flat_map(|buyer| &buyer.lines).map(|line| u64::from(line.1)).sum();
         assert_eq!(demand.iter().sum::<u64>(), units);
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::display;
 use super::reconcile::Reconciliation;
-use super::stats::{BARS_MS, Counts, Step, StepStats, bars, ms};
+use super::stats::{BARS_MS, Counts, StepStats, bars, ms};
 
 /// The most findings and errors that the text shows.
 const SHOWN_MAX: usize = 20;

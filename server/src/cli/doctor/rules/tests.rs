@@ -71,7 +71,8 @@ fn what_is_no_variable_is_found_as_well() {
     let problem = |name| (Verdict::Problem, name);
     let warning = |name| (Verdict::Warning, name);
     assert_eq!(of(|facts| facts.version = "10.5.8-MariaDB".to_owned()), problem("store"));
-    let repeatable = |facts: &mut MySqlFacts| facts.session_isolation = "REPEATABLE-READ".to_owned();
+    let repeatable =
+        |facts: &mut MySqlFacts| facts.session_isolation = "REPEATABLE-READ".to_owned();
     assert_eq!(of(repeatable), problem("store.isolation"));
     assert_eq!(of(|facts| facts.clock_ahead_us = -3_000_000), warning("store.clock"));
     assert_eq!(of(|facts| facts.privileges = Some(Vec::new())), warning("store.rights"));
