@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stdout};
 
 use clap::{Arg, ArgMatches};
 use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ impl Printer {
             return Ok(true);
         }
         let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_header(self.columns.iter().copied());
+        table.load_style(NOTHING).set_header(self.columns.iter().copied());
         table.add_rows(cells);
         try_print_line(&table.to_string())
     }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
@@ -62,7 +62,7 @@ impl Display {
 /// The table of all steps, while the sale runs and after it.
 pub fn table(counts: &Counts) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(NOTHING);
     table.set_header([
         "request", "done", "sold out", "refused", "errors", "p50 ms", "p90", "p99", "p99.9", "max",
     ]);
