@@ -94,7 +94,7 @@ fn a_sale_uses_the_servers_secrets_and_says_which_it_lacks() {
 #[test]
 fn a_product_that_another_program_changes_meanwhile_is_a_finding() {
     let server = Server::sqlite(&[]);
-    let stocked = server.post_json("/api/admin/products/1/adjust", r#"{"delta":196}"#);
+    let stocked = server.post_json("/api/admin/products/1/adjust", r#"{"delta":196,"reason":"arrived"}"#);
     assert_eq!(stocked.status, 200, "{}", stocked.body);
     let sale = program()
         .args(["load", "--json", "--buyers=200", "--rate=100", "--product=1", "--seed=3"])
@@ -103,7 +103,9 @@ fn a_product_that_another_program_changes_meanwhile_is_a_finding() {
         .spawn()
         .unwrap();
     wait_until("the sale has begun", SOON, || server.units()[1] > 0);
-    assert_eq!(server.post_json("/api/admin/products/1/adjust", r#"{"delta":5}"#).status, 200);
+    let adjusted =
+        server.post_json("/api/admin/products/1/adjust", r#"{"delta":5,"reason":"found"}"#);
+    assert_eq!(adjusted.status, 200, "{}", adjusted.body);
     let done = sale.wait_with_output().unwrap();
     let report: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(done.status.code(), Some(1), "{report}");
@@ -156,14 +158,13 @@ fn pass_answers(
 fn a_wrong_answer_is_a_finding() {
     for (found, planted, says) in [
         (&br#""qty":1,"expires_at""#[..], &br#""qty":2,"expires_at""#[..], "the answer has others"),
-        // The server paid nobody who was told so.
         (br#""status":"paid""#, br#""status":"paix""#, "must be paid"),
         (br#""consistent":true"#, br#""consistent":null"#, "cannot parse the answer"),
         (br#""status":"released""#, br#""status":"expired!""#, "must be released"),
     ] {
         let server = Server::sqlite(&[]);
         let proxy = lying_proxy(server.address.clone(), found, planted);
-        let (code, report, said) = load(server.folder(), &proxy, &["--buyers=80"]);
+        let (code, report, said) = load(server.folder(), &proxy, &["--buyers=80", "--products=1"]);
         let told = findings(&report) + &said;
         assert!(code != 0 && told.contains(says), "{says}: {code}: {told}");
     }

@@ -74,14 +74,22 @@ pub async fn reconcile(
     let first_hold =
         lowest(&mut purchases.iter().flat_map(|one| &one.holds).map(|one| one.hold_id));
     let first_order = lowest(&mut purchases.iter().filter_map(|one| one.order_id));
-    let (mut holds, mut orders) = (HashMap::new(), HashMap::new());
+    let (mut holds, mut orders) = (HashMap::new(), HashMap::<u64, ListedOrder>::new());
     for numbers in before {
         let first = if is_alone { 0 } else { first_hold };
         let listed = shop_view::holds(&shop.client, numbers.id, first).await?;
         holds.extend(listed.into_iter().map(|hold| (hold.id, hold)));
         let first = if is_alone { 0 } else { first_order };
         let listed = shop_view::orders(&shop.client, numbers.id, first).await?;
-        orders.extend(listed.into_iter().map(|order| (order.id, order)));
+        for order in listed {
+            // An order of several products is listed for each.
+            match orders.insert(order.id, order.clone()) {
+                Some(other) if other != order => {
+                    findings.add(format!("order {} is listed in two ways", order.id));
+                }
+                _ => {}
+            }
+        }
     }
     let audit = shop_view::audit(&shop.client).await?;
     for purchase in purchases {

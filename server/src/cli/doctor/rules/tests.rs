@@ -46,7 +46,7 @@ fn each_variable_that_is_set_badly_is_found() {
         ("innodb_doublewrite", "OFF", Verdict::Warning, "store.torn_pages"),
         ("read_only", "ON", Verdict::Problem, "store.writable"),
         ("super_read_only", "ON", Verdict::Problem, "store.writable"),
-        ("max_connections", "10", Verdict::Warning, "store.connections"),
+        ("max_connections", "2", Verdict::Warning, "store.connections"),
         ("max_allowed_packet", "524288", Verdict::Warning, "store.packet"),
         ("wsrep_on", "ON", Verdict::Warning, "store.cluster"),
     ] {
