@@ -94,7 +94,8 @@ fn a_sale_uses_the_servers_secrets_and_says_which_it_lacks() {
 #[test]
 fn a_product_that_another_program_changes_meanwhile_is_a_finding() {
     let server = Server::sqlite(&[]);
-    let stocked = server.post_json("/api/admin/products/1/adjust", r#"{"delta":196,"reason":"arrived"}"#);
+    let stocked =
+        server.post_json("/api/admin/products/1/adjust", r#"{"delta":196,"reason":"arrived"}"#);
     assert_eq!(stocked.status, 200, "{}", stocked.body);
     let sale = program()
         .args(["load", "--json", "--buyers=200", "--rate=100", "--product=1", "--seed=3"])

@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::report::SaleReport;
-use super::stats::{BARS_MS, Step, bars};
+use super::stats::{BARS_MS, Second, Step, bars, ms};
 
 const SIZE: (u32, u32) = (900, 720);
 /// An opaque background, so that it reads the same on light and dark pages.
@@ -55,11 +55,12 @@ fn over_time(report: &SaleReport, area: &Area<'_>) -> Result<(), Box<dyn Error>>
         .x_desc("seconds")
         .y_desc("answers a second")
         .draw()?;
-    let held = seconds.iter().enumerate().map(|(at, one)| (at, one.held));
-    let sold_out = seconds.iter().enumerate().map(|(at, one)| (at, one.sold_out));
-    let points: [(&str, RGBColor, Vec<(usize, u64)>); 2] =
-        [("held", HELD, held.collect()), ("sold out", SOLD_OUT, sold_out.collect())];
-    for (name, colour, points) in points {
+    let points = |count: fn(&Second) -> u64| {
+        seconds.iter().enumerate().map(|(at, one)| (at, count(one))).collect::<Vec<_>>()
+    };
+    for (name, colour, points) in
+        [("held", HELD, points(|one| one.held)), ("sold out", SOLD_OUT, points(|one| one.sold_out))]
+    {
         let style = colour.stroke_width(2);
         chart
             .draw_series(LineSeries::new(points, style))?
@@ -86,7 +87,7 @@ fn latencies(report: &SaleReport, area: &Area<'_>) -> Result<(), Box<dyn Error>>
     let most = all.iter().copied().max().unwrap_or(0).max(1);
     let quantile = |step: Step, quantile| {
         let stats = report.counts.steps.get(&step).filter(|stats| stats.all() > 0);
-        stats.map_or(0.0, |stats| super::stats::ms(stats.latency.value_at_quantile(quantile)))
+        stats.map_or(0.0, |stats| ms(stats.latency.value_at_quantile(quantile)))
     };
     let title = format!(
         "latency of all requests; a hold: p50 {:.1} ms, p99 {:.1} ms",

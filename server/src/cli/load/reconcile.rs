@@ -97,7 +97,7 @@ pub async fn reconcile(
     }
     if is_alone {
         for id in holds.keys() {
-            findings.add(format!("hold {id} exists, and no buyer was told of it"));
+            findings.add(format!("hold {id} exists, and was acknowledged to no buyer"));
         }
     }
     let products = check_products(before, &after, purchases, &orders, &mut findings);
@@ -152,10 +152,10 @@ fn check_purchase(
             findings.add(format!("hold {id} was acknowledged, and the server does not list it"));
             continue;
         };
-        if (hold.product_id, hold.qty) != (shop.products[held.product], held.quantity) {
+        if (hold.product_id, hold.quantity) != (shop.products[held.product], held.quantity) {
             findings.add(format!(
                 "hold {id} was acknowledged with {} units of product {}, and has {} of product {}",
-                held.quantity, shop.products[held.product], hold.qty, hold.product_id
+                held.quantity, shop.products[held.product], hold.quantity, hold.product_id
             ));
         }
         if !expected.is_empty() && hold.status != expected {
@@ -265,7 +265,7 @@ mod tests {
             id: 3,
             status: "paid".to_owned(),
             payment_disposition: "none".to_owned(),
-            lines: vec![ListedLine { hold_id: 1, product_id: 7, qty: units }],
+            lines: vec![ListedLine { hold_id: 1, product_id: 7, quantity: units }],
         };
         (vec![purchase], HashMap::from([(3, order)]))
     }

@@ -34,7 +34,8 @@ impl Numbers {
 pub struct ListedHold {
     pub id: u64,
     pub product_id: u64,
-    pub qty: u64,
+    #[serde(rename = "qty")]
+    pub quantity: u64,
     pub status: String,
     pub order_id: Option<u64>,
 }
@@ -53,7 +54,8 @@ pub struct ListedOrder {
 pub struct ListedLine {
     pub hold_id: u64,
     pub product_id: u64,
-    pub qty: u64,
+    #[serde(rename = "qty")]
+    pub quantity: u64,
 }
 
 /// The audit's report, as far as it is shown.
