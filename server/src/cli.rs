@@ -10,6 +10,7 @@ mod maintenance;
 mod output;
 mod product_file;
 mod products;
+mod progress;
 mod rows;
 mod runtime;
 

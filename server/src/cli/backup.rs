@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use stockade::{BackupReport, Config, ErrorKind};
-use tokio::time::interval;
 
 use super::output::{json, json_flag, print_line, required};
+use super::progress;
 use crate::command_error::CommandError;
 use crate::values::Values;
 
@@ -134,24 +132,10 @@ fn part_of(file: &Path, suffix: &str) -> PathBuf {
 
 /// Shows on a terminal how many bytes of the copy are there.
 async fn with_progress<T>(part: PathBuf, work: impl Future<Output = T>) -> T {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} copied in {elapsed}") {
-        bar.set_style(style);
-    }
-    let mut work = std::pin::pin!(work);
-    let mut ticks = interval(Duration::from_millis(200));
-    loop {
-        tokio::select! {
-            done = &mut work => {
-                bar.finish_and_clear();
-                return done;
-            }
-            _ = ticks.tick() => {
-                bar.set_position(part.metadata().map_or(0, |metadata| metadata.len()));
-                bar.tick();
-            }
-        }
-    }
+    progress::watched("{spinner} {bytes} {msg} in {elapsed}", "copied", work, |bar| {
+        bar.set_position(part.metadata().map_or(0, |metadata| metadata.len()));
+    })
+    .await
 }
 
 /// Refuses a store of MySQL or MariaDB with the command of its own tool: it makes one

@@ -11,6 +11,7 @@ use serde::Serialize;
 use stockade::{AsyncEngine, Config, Migrate};
 
 use super::output::{json, json_flag, print_line};
+use super::progress;
 use crate::command_error::CommandError;
 use crate::settings::Settings;
 use crate::values::Values;
@@ -88,7 +89,7 @@ pub(super) fn command() -> Command {
 
 /// Checks everything.
 pub(super) async fn run(values: Values, matches: &ArgMatches) -> Result<ExitCode, CommandError> {
-    let checks = checks(values.config, &values.settings).await?;
+    let checks = progress::awaited("checking", checks(values.config, &values.settings)).await?;
     let worst = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);
     let healthy = worst < Verdict::Problem;
     if matches.get_flag("json") {

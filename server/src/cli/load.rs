@@ -36,6 +36,7 @@ use self::report::SaleReport;
 use self::shop_view::Numbers;
 use self::stats::Stats;
 use super::output::{json, json_flag, print_line, required};
+use super::progress;
 use crate::command_error::CommandError;
 use crate::settings::Settings;
 
@@ -275,7 +276,8 @@ async fn sell(
     display.end();
     let seconds = shop.stats.elapsed().as_secs_f64();
     let Tally { purchases, findings, errors, errors_in_all } = tally;
-    let reconciliation = reconcile(shop, before, &purchases, is_alone, findings).await;
+    let work = reconcile(shop, before, &purchases, is_alone, findings);
+    let reconciliation = progress::awaited("comparing", work).await;
     let reconciliation = reconciliation
         .map_err(|why| CommandError::Runtime(format!("cannot compare the result: {why}")))?;
     Ok(SaleReport {

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use stockade::{AsyncEngine, Migrate};
 
 use super::output::{self, json, print_line, print_report};
+use super::progress;
 use super::runtime::{in_runtime, with_engine};
 use crate::command_error::CommandError;
 use crate::demo;
@@ -55,7 +56,8 @@ pub(super) fn migrate(mut values: Values, matches: &ArgMatches) -> Result<ExitCo
         values.config.migrate = Migrate::Check;
         in_runtime(with_engine(values, async |_| Ok(())))?;
     } else {
-        in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?;
+        let work = stockade::migrate(&values.config);
+        in_runtime(async { Ok(progress::awaited("migrating", work).await?) })?;
     }
     print_line("the tables are up to date")?;
     Ok(ExitCode::SUCCESS)
@@ -72,7 +74,7 @@ pub(super) async fn audit(
     engine: &AsyncEngine,
     matches: &ArgMatches,
 ) -> Result<ExitCode, CommandError> {
-    let report = engine.audit().await?;
+    let report = progress::awaited("auditing", engine.audit()).await?;
     let verdict =
         if report.consistent { "the stock is consistent" } else { "the stock is INCONSISTENT" };
     print_report(&report, verdict, matches)?;
@@ -81,9 +83,11 @@ pub(super) async fn audit(
 
 pub(super) async fn erase(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
     let customer: String = output::required(matches, "customer")?;
-    print_line(&json(&engine.erase_customer(customer).await?)?)
+    let erased = progress::awaited("erasing", engine.erase_customer(customer)).await?;
+    print_line(&json(&erased)?)
 }
 
 pub(super) async fn sweep(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
-    print_report(&engine.sweep().await?, "sweep finished", matches)
+    let report = progress::awaited("sweeping", engine.sweep()).await?;
+    print_report(&report, "sweep finished", matches)
 }

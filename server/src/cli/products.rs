@@ -11,6 +11,7 @@ use stockade::{
 
 use super::output::{json, print_line, required, unshown};
 use super::product_file::{Format, STANDARD, Writer};
+use super::progress;
 use super::rows::{self, Printer};
 use crate::command_error::CommandError;
 use crate::handlers::ProductView;
@@ -183,7 +184,11 @@ pub(super) async fn export(engine: &AsyncEngine, matches: &ArgMatches) -> Result
         CommandError::Runtime(format!("cannot write {}: {error}", part.display()))
     };
     let file = File::create(&part).map_err(|error| unwritable(&error))?;
-    let written = write_all(engine, Writer::new(format, BufWriter::new(file))).await;
+    let work = write_all(engine, Writer::new(format, BufWriter::new(file)));
+    let written = progress::watched("{spinner} {bytes} {msg}", "written", work, |bar| {
+        bar.set_position(part.metadata().map_or(0, |metadata| metadata.len()));
+    })
+    .await;
     let count = match written {
         Ok(count) => count,
         Err(error) => {

@@ -9,7 +9,7 @@ use stockade_testkit::{MariaDb, wait_until};
 use tempfile::TempDir;
 
 use crate::cli::run;
-use crate::server::{Backend, SOON, Server, program};
+use crate::server::{SOON, Server, program};
 
 fn names(folder: &Path) -> Vec<String> {
     let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
@@ -121,15 +121,11 @@ fn a_restored_store_shares_no_memory_in_redis_with_the_one_before() {
 fn a_store_of_mariadb_is_backed_up_by_the_command_that_is_printed() {
     stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::shared();
-    let server = Server::start(Backend::MariaDbWithRedis, &[]);
+    let store = format!("--store={}", database.fresh_database());
+    let flags = [store.clone(), "--demo".to_owned()];
+    let server = Server::with_flags(TempDir::new().unwrap(), &flags);
     server.order(2);
-    let url = {
-        let page = run(server.folder(), &[], &["audit", "--store=sqlite::memory:"]);
-        assert_eq!(page.0, 3);
-        database.fresh_database()
-    };
-    let store = format!("--store={url}");
-    assert_eq!(run(server.folder(), &[], &["seed", &store]).0, 0);
+    server.hold(1);
     let (code, _, said) = run(server.folder(), &[], &["backup", "shop.sql", &store]);
     assert_eq!(code, 2, "{said}");
     let command = said.split("on MariaDB): ").nth(1).unwrap().lines().next().unwrap();

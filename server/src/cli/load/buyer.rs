@@ -41,6 +41,7 @@ struct HoldFields {
     id: u64,
     product_id: u64,
     qty: u64,
+    status: String,
     token: Option<String>,
 }
 
@@ -223,7 +224,22 @@ impl Visitor {
             (None, None) => return Err(Over),
         };
         let call = Call { method: hyper::Method::DELETE, path, ..Call::default() };
-        self.ask(Step::Release, call.token(held.token.clone()), due).await.map(drop)
+        let answer = self.ask(Step::Release, call.token(held.token.clone()), due).await?;
+        let holds = match held.cart_id {
+            Some(_) => self.parse::<CartAnswer>(Step::Release, &answer)?.holds,
+            None => vec![self.parse::<HoldAnswer>(Step::Release, &answer)?.hold],
+        };
+        // They may have expired a moment before.
+        if holds.iter().all(|hold| hold.status == "expired") {
+            self.expect(Expected::Expired);
+        } else if holds.iter().any(|hold| hold.status != "released") {
+            let answer = String::from_utf8_lossy(&answer.body);
+            let number = self.buyer.number;
+            self.visit
+                .findings
+                .push(format!("buyer {number} did not get all released at once: {answer}"));
+        }
+        Ok(())
     }
 
     async fn order(&mut self, held: &Held, due: Instant) -> Result<Ordered, Over> {
