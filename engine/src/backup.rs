@@ -7,7 +7,7 @@ use crate::config::{Config, Migrate};
 use crate::engine::AsyncEngine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features;
-use crate::store::{StoreError, sqlite_backup as sqlite};
+use crate::store::{Fault, sqlite_backup as sqlite};
 
 /// What became of a backup, or of the store that it was made into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,16 +130,18 @@ async fn finish(
 async fn replace(part: &Path, to: &Path, is_store: bool) -> Result<()> {
     sqlite::seal(part).await?;
     if is_store && to.exists() {
-        // A process that has it open would go on with the old file.
-        let in_use = |error: StoreError| {
-            let why = format!(
-                "{} is in use, or is no store ({}): stop what has it open, then restore",
-                to.display(),
-                error.source
-            );
-            Error::new(ErrorKind::Unavailable, why)
-        };
-        sqlite::seal(to).await.map_err(in_use)?;
+        match sqlite::seal(to).await {
+            Ok(()) => {}
+            // A process that has it open would go on with the old file.
+            Err(error) if error.fault == Fault::LockWait => {
+                let why =
+                    format!("{} is in use: stop what has it open, then restore", to.display());
+                return Err(Error::new(ErrorKind::Unavailable, why));
+            }
+            // What is damaged is what a backup is for.
+            Err(_) => sqlite::remove_log(to),
+        }
+        sqlite::copy_mode(to, part)?;
     }
     Ok(sqlite::move_to(part, to)?)
 }

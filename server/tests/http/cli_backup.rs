@@ -103,6 +103,24 @@ fn a_backup_that_fails_the_audit_replaces_nothing() {
 }
 
 #[test]
+fn a_damaged_store_is_replaced_with_its_log_and_keeps_its_mode() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| run(folder.path(), &[], arguments);
+    assert_eq!(run(&["seed"]).0, 0);
+    assert_eq!(run(&["backup", "good"]).0, 0);
+    let file = folder.path().join("shop.db");
+    fs::write(&file, "no database any more").unwrap();
+    fs::write(folder.path().join("shop.db-wal"), "a log of it").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(run(&["audit"]).0, 3);
+    let (code, _, said) = run(&["restore", "good", "--force"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(names(folder.path()), ["good", "shop.db"]);
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(run(&["audit"]).0, 0);
+}
+
+#[test]
 fn a_restored_store_shares_no_memory_in_redis_with_the_one_before() {
     let folder = TempDir::new().unwrap();
     let run = |arguments: &[&str]| run(folder.path(), &[], arguments);

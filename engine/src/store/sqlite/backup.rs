@@ -93,9 +93,23 @@ pub(crate) fn move_to(from: &Path, to: &Path) -> StoreResult<()> {
     Ok(())
 }
 
+/// Gives a copy the permissions of the file that it replaces.
+pub(crate) fn copy_mode(of: &Path, to: &Path) -> StoreResult<()> {
+    of.metadata()
+        .and_then(|metadata| fs::set_permissions(to, metadata.permissions()))
+        .map_err(|error| io_error("set the permissions of", to, &error))
+}
+
 /// Removes a copy that is of no use, with its log.
 pub(crate) fn remove(file: &Path) {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
+    // It need not be there.
+    let _ = fs::remove_file(file);
+    remove_log(file);
+}
+
+/// Removes the log of a file that is replaced: SQLite would apply it to the other.
+pub(crate) fn remove_log(file: &Path) {
+    for suffix in ["-wal", "-shm", "-journal"] {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
         // It need not be there.
