@@ -92,11 +92,14 @@ macro_rules! failpoint {
 
 mod audit;
 mod backend;
+#[cfg(feature = "sqlite")]
+mod backup;
 mod cache;
 mod call;
 mod clock;
 mod combiner;
 mod config;
+mod diagnosis;
 mod engine;
 mod error;
 #[cfg(feature = "failpoints")]
@@ -132,9 +135,14 @@ mod test_support;
 mod tls;
 
 pub use audit::{AuditReport, Check, Finding, Units};
+#[cfg(feature = "sqlite")]
+pub use backup::{BackupReport, backup, restore};
 #[cfg(feature = "testing")]
 pub use clock::{Clock, ManualClock, StoreClock};
 pub use config::{ClockSource, Config, LatePayment, Migrate, Setting};
+pub use diagnosis::{
+    Diagnosis, MySqlFacts, RedisFacts, SqliteFacts, StoreFacts, TableSize, diagnose,
+};
 pub use engine::{AsyncEngine, Engine, EngineBuilder, migrate};
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "bench")]

@@ -8,6 +8,7 @@ mod carts;
 mod connection;
 mod customers;
 mod database;
+mod diagnose;
 mod erasure;
 mod error;
 mod events;
@@ -47,11 +48,16 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use prometheus_client::metrics::counter::Counter;
 
+pub(crate) use diagnose::diagnose;
 pub(crate) use error::{Fault, StoreError, StoreResult};
+#[cfg(feature = "sqlite")]
+use reads::IDENTITY;
 use reads::SqlStore;
 pub(crate) use retry::pauses;
 #[cfg(test)]
 pub(crate) use retry::with_retries;
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite::backup as sqlite_backup;
 
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
