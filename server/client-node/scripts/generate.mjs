@@ -20,6 +20,7 @@ const REPEATABLE = new Set([
     "extendOrder",
     "cancelOrder",
     "setPaymentReference",
+    "changeProduct",
     "eraseCustomer",
     "sweep",
 ]);

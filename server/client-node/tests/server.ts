@@ -42,7 +42,7 @@ export class Server {
 
     async stop(): Promise<void> {
         if (this.process.exitCode === null) {
-            this.process.kill("SIGTERM");
+            this.process.kill("SIGKILL");
             await once(this.process, "exit");
         }
         await rm(this.folder, { recursive: true });
