@@ -8,7 +8,7 @@
         async with engine.create_hold(product_id, 1) as hold:
             return (await engine.create_order(hold)).id
 
-Needs the extra `stockade[fastapi]`. Each worker process opens an engine of its own; to
+Requires the extra `stockade[fastapi]`. Each worker process opens an engine of its own; to
 share one, open that of a running `stockade serve --unix`.
 """
 

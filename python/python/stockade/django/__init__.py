@@ -5,7 +5,7 @@
     STOCKADE_WEBHOOK_SECRETS = ["..."]
 
 `engine()` is the process's engine. A transaction of Django and one of Stockade are two
-transactions: neither joins the other, see `docs/python.md`. Needs `stockade[django]`.
+transactions: neither joins the other, see `docs/python.md`. Requires `stockade[django]`.
 """
 
 from stockade.django._engine import close_engine, engine
