@@ -97,6 +97,7 @@ mod call;
 mod clock;
 mod combiner;
 mod config;
+mod consumers;
 mod engine;
 mod error;
 #[cfg(feature = "failpoints")]
@@ -135,6 +136,10 @@ pub use audit::{AuditReport, Check, Finding, Units};
 #[cfg(feature = "testing")]
 pub use clock::{Clock, ManualClock, StoreClock};
 pub use config::{ClockSource, Config, LatePayment, Migrate, Setting};
+pub use consumers::{
+    Acquired, ConsumerChanges, ConsumerPosition, ConsumerStatus, Consumers, EventRow, Lease,
+    Undelivered, UndeliveredState,
+};
 pub use engine::{AsyncEngine, Engine, EngineBuilder, migrate};
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "bench")]

@@ -1,10 +1,12 @@
 //! The command line of the program `stockade`.
 
+mod events;
 mod import;
 mod lists;
 mod output;
 mod product_file;
 mod products;
+mod relay;
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -51,6 +53,8 @@ fn command() -> Command {
             lists::hold_command(),
             lists::order_command(),
             lists::payment_command(),
+            events::command(),
+            relay::command(),
             Command::new("customer").about("Erase customers").subcommand_required(true).subcommand(
                 Command::new("erase")
                     .about("Replace a customer's name in holds, orders, events and kept answers")
@@ -112,6 +116,12 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
             Ok(ExitCode::SUCCESS)
         }
         "serve" => in_runtime(serve::run(values.config, values.settings)),
+        "relay" if action.is_empty() => {
+            let settings = values.settings.clone();
+            in_runtime(with_engine(values, async |engine| {
+                relay::deliver(engine, &settings).await.map(|()| ExitCode::SUCCESS)
+            }))
+        }
         _ => in_runtime(with_engine(values, async |engine| {
             execute(engine, name, action, matches).await
         })),
@@ -134,6 +144,9 @@ async fn execute(
         ("hold", _) => lists::holds(engine, matches).await?,
         ("order", _) => lists::orders(engine, matches).await?,
         ("payment", "remove") => lists::remove_payment(engine, matches).await?,
+        ("events", _) => events::run(engine, matches).await?,
+        ("relay", "status") => relay::status(engine).await?,
+        ("relay", _) => return relay::dead_letters(engine, matches).await,
         ("payment", _) => lists::waiting_payments(engine, matches).await?,
         ("customer", _) => erase(engine, matches).await?,
         _ => return Err(CommandError::Setup(format!("unknown command {name} {action}"))),
