@@ -166,14 +166,14 @@ def test_products_and_events_are_read_in_pages(engine: Engine) -> None:
     assert [product.id for product in engine.iter_products(ids[3], page=1)] == ids[4:]
 
     holds = [engine.create_hold(ids[4], 1) for _ in range(3)]
-    events = [event for event in engine.iter_events(page=2) if event.product_id == ids[4]]
+    events = [event for event in engine.events(page=2) if event.product_id == ids[4]]
     assert [event.kind for event in events] == [
         EventKind.PRODUCT_CREATED,
         EventKind.STOCK_ADJUSTED,
         *[EventKind.HOLD_CREATED] * 3,
     ]
     assert [event.hold_id for event in events[2:]] == [hold.id for hold in holds]
-    assert list(engine.iter_events(events[-1].cursor)) == []
+    assert list(engine.events(events[-1].cursor)) == []
 
 
 def test_an_audit_counts_every_unit(engine: Engine) -> None:

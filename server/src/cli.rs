@@ -90,9 +90,14 @@ pub fn main() -> ExitCode {
 
 fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
     // Settings are global flags: clap passes them down to the subcommand.
-    let (name, matches) = matches.subcommand().unwrap_or(("serve", matches));
+    let (name, mut matches) = matches.subcommand().unwrap_or(("serve", matches));
     // `hold list`: the flags are those of the innermost command.
-    let (action, matches) = matches.subcommand().unwrap_or(("", matches));
+    let mut actions = Vec::new();
+    while let Some((action, inner)) = matches.subcommand() {
+        actions.push(action);
+        matches = inner;
+    }
+    let action = &*actions.join(" ");
     let mut values = values::read(matches)?;
     logs::start(&values.settings)?;
     for warning in values.warnings.drain(..) {
@@ -146,7 +151,8 @@ async fn execute(
         ("payment", "remove") => lists::remove_payment(engine, matches).await?,
         ("events", _) => events::run(engine, matches).await?,
         ("relay", "status") => relay::status(engine).await?,
-        ("relay", _) => return relay::dead_letters(engine, matches).await,
+        ("relay", "dead-letters list") => relay::dead_letters(engine, matches).await?,
+        ("relay", _) => return relay::resend(engine, matches).await,
         ("payment", _) => lists::waiting_payments(engine, matches).await?,
         ("customer", _) => erase(engine, matches).await?,
         _ => return Err(CommandError::Setup(format!("unknown command {name} {action}"))),

@@ -86,34 +86,37 @@ struct DeadLetter<'a> {
     data: Option<EventView<'a>>,
 }
 
-/// `relay dead-letters list` and `relay dead-letters resend`
-pub(super) async fn dead_letters(
+/// `relay dead-letters resend`
+pub(super) async fn resend(
     engine: &AsyncEngine,
     matches: &ArgMatches,
 ) -> Result<ExitCode, CommandError> {
-    let Some((action, matches)) = matches.subcommand() else {
-        return Err(CommandError::Setup("expected list or resend".to_owned()));
-    };
+    let name: String = required(matches, "name")?;
+    let event = matches.get_one("event").copied();
+    let count = engine.consumers()?.resend(&name, event).await?;
+    print_line(&format!("{count} dead letters are due again"))?;
+    let is_found = count > 0 || event.is_none();
+    Ok(if is_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `relay dead-letters list`
+pub(super) async fn dead_letters(
+    engine: &AsyncEngine,
+    matches: &ArgMatches,
+) -> Result<(), CommandError> {
     let name: String = required(matches, "name")?;
     let consumers = engine.consumers()?;
-    if action == "resend" {
-        let event = matches.get_one("event").copied();
-        let count = consumers.resend(&name, event).await?;
-        print_line(&format!("{count} dead letters are due again"))?;
-        let is_found = count > 0 || event.is_none();
-        return Ok(if is_found { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-    }
     let mut after = 0;
     loop {
         let page = consumers.undelivered(&name, UndeliveredState::Dead, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
+        let Some(last) = page.last() else { return Ok(()) };
         after = last.event;
         for letter in &page {
             let events = engine.events_after(letter.event.saturating_sub(1), 1).await?;
             let event = events.iter().find(|event| event.cursor == letter.event);
             let line = DeadLetter { letter, data: event.map(EventView::of) };
             if !try_print_line(&json(&line)?)? {
-                return Ok(ExitCode::SUCCESS);
+                return Ok(());
             }
         }
     }
