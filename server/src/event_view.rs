@@ -55,3 +55,6 @@ impl<'a> EventView<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
