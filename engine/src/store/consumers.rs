@@ -67,8 +67,7 @@ pub(crate) trait ConsumerStore: Send + Sync {
     ) -> BoxFuture<'a, StoreResult<Vec<Undelivered>>>;
 
     /// Makes dead letters due again, one or all. Returns how many.
-    fn resend<'a>(&'a self, name: &'a str, event: Option<u64>)
-    -> BoxFuture<'a, StoreResult<u64>>;
+    fn resend<'a>(&'a self, name: &'a str, event: Option<u64>) -> BoxFuture<'a, StoreResult<u64>>;
 
     /// Reads all consumers by name.
     fn consumers(&self) -> BoxFuture<'_, StoreResult<Vec<ConsumerStatus>>>;
@@ -370,11 +369,7 @@ impl<D: Database> ConsumerStore for SqlStore<D> {
         }))
     }
 
-    fn resend<'a>(
-        &'a self,
-        name: &'a str,
-        event: Option<u64>,
-    ) -> BoxFuture<'a, StoreResult<u64>> {
+    fn resend<'a>(&'a self, name: &'a str, event: Option<u64>) -> BoxFuture<'a, StoreResult<u64>> {
         Box::pin(with_retries(self.retries, move || self.resend_undelivered(name, event)))
     }
 

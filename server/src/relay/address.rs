@@ -95,7 +95,7 @@ impl AddressPolicy {
 
     /// Whether the host is named, or in a block that is.
     pub fn names_host(&self, host: &str) -> bool {
-        let address = host.trim_matches(['[', ']']).parse();
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
         self.any || address.is_ok_and(|address| self.has(address))
     }
 

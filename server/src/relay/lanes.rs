@@ -73,7 +73,6 @@ struct Item {
 #[derive(Debug, Default)]
 struct Lane {
     queue: VecDeque<Item>,
-    waits_until: Option<Instant>,
 }
 
 /// The deliveries of one endpoint.
@@ -123,9 +122,7 @@ impl Lanes {
             }
             let lane = self.lanes.entry(key).or_default();
             if lane.queue.is_empty() {
-                let due = now.instant + now.at.until(one.next_attempt);
-                lane.waits_until = Some(due);
-                self.waiting.insert((due, key));
+                self.waiting.insert((now.instant + now.at.until(one.next_attempt), key));
             }
             let (cursor, product) = (one.event, one.product_id);
             lane.queue.push_back(Item { cursor, product, event: None, aside: Some(one) });
@@ -190,24 +187,20 @@ impl Lanes {
 
     /// Makes lanes ready that have waited for long enough.
     pub fn wake(&mut self, now: Instant) {
-        while let Some((_, key)) = self.waiting.first().copied().filter(|(due, _)| *due <= now) {
-            self.make_ready(key);
+        while self.waiting.first().is_some_and(|(due, _)| *due <= now) {
+            self.wake_first();
         }
     }
 
     /// Makes all lanes ready: the endpoint answers again.
     pub fn wake_all(&mut self) {
-        while let Some((_, key)) = self.waiting.first().copied() {
-            self.make_ready(key);
+        while !self.waiting.is_empty() {
+            self.wake_first();
         }
     }
 
-    fn make_ready(&mut self, key: LaneKey) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
-        if let Some(due) = lane.waits_until.take() {
-            self.waiting.remove(&(due, key));
-        }
-        self.ready.push_back(key);
+    fn wake_first(&mut self) {
+        self.ready.extend(self.waiting.pop_first().map(|(_, key)| key));
     }
 
     /// When the next lane that waits is due.
@@ -265,10 +258,7 @@ impl Lanes {
 
     /// Lets a lane wait.
     pub fn postpone(&mut self, key: LaneKey, pause: Duration, now: Now) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
-        let due = now.instant + pause;
-        lane.waits_until = Some(due);
-        self.waiting.insert((due, key));
+        self.waiting.insert((now.instant + pause, key));
     }
 
     /// How many attempts to send the event of a lane have failed.

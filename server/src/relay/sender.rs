@@ -113,7 +113,7 @@ impl Sender {
         let at = Now::read().at.micros() / 1_000_000;
         let sign = |signer: &Webhook| signer.sign(&id, at, &body).map_err(|why| why.to_string());
         let signatures: Result<Vec<String>, String> = self.signers.iter().map(sign).collect();
-        Request::post(&self.url)
+        Request::post(self.url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("Stockade/", env!("CARGO_PKG_VERSION")))
             .header(HEADER_WEBHOOK_ID, id)

@@ -46,10 +46,8 @@ fn a_filter_lets_kinds_products_and_skus_pass() {
     shop.hold(2);
     let (by_kind, by_product) = (Receiver::accepting(), Receiver::accepting());
     let plan = by_kind.plan("kinds", "events = [\"product.*\"]")
-        + &by_product.plan(
-            "products",
-            &format!("products = [{}]\nskus = [\"LAMP-3\"]", shop.products[0]),
-        );
+        + &by_product
+            .plan("products", &format!("products = [{}]\nskus = [\"LAMP-3\"]", shop.products[0]));
     let relay = shop.relay(&plan);
     wait_until("both have theirs", SOON, || {
         by_kind.accepted().len() == 4 && by_product.accepted().len() == 8
@@ -95,9 +93,7 @@ fn an_endpoint_that_hangs_or_is_slow_holds_up_no_other_and_not_the_engine() {
     let held = Instant::now();
     shop.engine.create_hold(HoldRequest::new(shop.products[0], 1)).unwrap();
     assert!(held.elapsed() < Duration::from_secs(5));
-    wait_until("the slow one has all", SOON, || {
-        slow.received().len() >= shop.cursors().len()
-    });
+    wait_until("the slow one has all", SOON, || slow.received().len() >= shop.cursors().len());
     assert!(hanging.accepted().is_empty());
     // It is tried again, and goes on once it answers.
     hanging.answer_by(|_, _| Answer::Status(200));
@@ -139,11 +135,14 @@ fn an_address_of_the_own_network_is_refused_unless_it_is_named() {
     let plan = endpoint.plan("erp", "").replace("allow = [\"127.0.0.0/8\"]\n", "");
     // By a name that is in no block: it is refused once it is resolved.
     let port = endpoint.address.port();
-    let by_name = plan.replace(&format!("http://127.0.0.1:{port}"), &format!("https://localhost:{port}"));
+    let by_name =
+        plan.replace(&format!("http://127.0.0.1:{port}"), &format!("https://localhost:{port}"));
     let relay = shop.relay(&by_name);
     relay.wait_to_say("is not an address of the public internet");
     drop(relay);
-    for (url, code) in [("https://127.0.0.1", 2), ("https://[::ffff:127.0.0.1]", 2), ("http://x", 2)] {
+    for (url, code) in
+        [("https://127.0.0.1", 2), ("https://[::ffff:127.0.0.1]", 2), ("http://x", 2)]
+    {
         let plan = plan.replace(&format!("http://127.0.0.1:{port}"), url);
         let mut relay = shop.relay(&plan);
         assert_eq!(relay.child.wait().unwrap().code(), Some(code), "{}", relay.log());

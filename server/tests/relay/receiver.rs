@@ -125,9 +125,7 @@ impl Receiver {
     #[track_caller]
     pub fn wait_for(&self, cursors: impl IntoIterator<Item = u64>) {
         let wanted: BTreeSet<u64> = cursors.into_iter().collect();
-        wait_until("all events are accepted", SOON, || {
-            wanted.is_subset(&self.accepted_cursors())
-        });
+        wait_until("all events are accepted", SOON, || wanted.is_subset(&self.accepted_cursors()));
     }
 
     /// Fails unless the first arrivals of each product's events are in order.

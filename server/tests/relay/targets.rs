@@ -70,7 +70,10 @@ fn the_plain_table_has_each_event_once_though_relays_are_killed() {
     let row = server.query(&format!(
         "SELECT aggregatetype, aggregateid, type, payload FROM {table} ORDER BY id LIMIT 1"
     ));
-    assert!(row.starts_with(&format!("product\t{}\tproduct.created\t{{\"cursor\":1", shop.products[0])), "{row}");
+    assert!(
+        row.starts_with(&format!("product\t{}\tproduct.created\t{{\"cursor\":1", shop.products[0])),
+        "{row}"
+    );
 }
 
 #[test]
@@ -92,7 +95,8 @@ fn a_server_relays_and_shows_metrics() {
     endpoint.wait_for(shop.cursors());
     let metrics = || {
         let mut stream = TcpStream::connect(&address).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")
+            .unwrap();
         std::io::read_to_string(stream).unwrap()
     };
     let events = shop.cursors().len();
