@@ -16,26 +16,24 @@ const PAGE: u32 = 1_000;
 const POLL: Duration = Duration::from_millis(200);
 
 pub(super) fn command() -> Command {
-    Command::new("events")
-        .about("Print events one by one, as JSON Lines by ascending cursor")
-        .args([
+    Command::new("events").about("Print events one by one, as JSON Lines by ascending cursor").args(
+        [
             Arg::new("after")
                 .long("after")
                 .value_name("CURSOR")
                 .value_parser(value_parser!(u64))
                 .default_value("0")
                 .help("Only events after this cursor: that of the last event seen"),
-            Arg::new("follow")
-                .long("follow")
-                .short('f')
-                .action(ArgAction::SetTrue)
-                .help("Wait for further events and print them, until the reader or the user ends it"),
+            Arg::new("follow").long("follow").short('f').action(ArgAction::SetTrue).help(
+                "Wait for further events and print them, until the reader or the user ends it",
+            ),
             Arg::new("count")
                 .long("count")
                 .value_name("N")
                 .value_parser(value_parser!(u64))
                 .help("The most to print; default: all"),
-        ])
+        ],
+    )
 }
 
 /// `events`

@@ -50,10 +50,7 @@ pub(super) fn command() -> Command {
 }
 
 /// `relay`: delivers until a signal.
-pub(super) async fn deliver(
-    engine: &AsyncEngine,
-    settings: &Settings,
-) -> Result<(), CommandError> {
+pub(super) async fn deliver(engine: &AsyncEngine, settings: &Settings) -> Result<(), CommandError> {
     let mut signals = Signals::new()
         .map_err(|error| CommandError::system("cannot install signal handlers", &error))?;
     let Some(relay) = Relay::of_settings(settings, engine, RelayMetrics::default()).await? else {

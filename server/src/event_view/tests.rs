@@ -110,7 +110,9 @@ fn a_schema_refuses_an_event_that_lacks_or_adds_a_field() {
     });
     let validator = jsonschema::validator_for(&schema(EventKind::HoldCreated)).unwrap();
     assert!(validator.is_valid(&good));
-    for (field, value) in [("hold_id", Value::Null), ("type", json!("hold.expired")), ("new", json!(1))] {
+    for (field, value) in
+        [("hold_id", Value::Null), ("type", json!("hold.expired")), ("new", json!(1))]
+    {
         let mut bad = good.clone();
         bad[field] = value;
         assert!(!validator.is_valid(&bad), "{bad}");

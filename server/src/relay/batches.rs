@@ -129,7 +129,8 @@ async fn write(
         }
         Sink::Stream(_) => {}
         Sink::Rows => {
-            let rows: Result<_, serde_json::Error> = wanted.iter().map(|event| row(event)).collect();
+            let rows: Result<_, serde_json::Error> =
+                wanted.iter().map(|event| row(event)).collect();
             match rows {
                 Ok(rows) => changes.rows = rows,
                 Err(error) => return Written::Failed(error.to_string()),

@@ -158,7 +158,8 @@ impl Lanes {
     /// The time of the oldest event that is not delivered; for those put aside, when that
     /// was.
     pub fn oldest(&self) -> Option<Timestamp> {
-        let aside = self.lanes.values().filter_map(|lane| Some(lane.queue.front()?.aside.as_ref()?.since));
+        let aside =
+            self.lanes.values().filter_map(|lane| Some(lane.queue.front()?.aside.as_ref()?.since));
         aside.chain(self.window.first_key_value().map(|(_, at)| *at)).min()
     }
 
@@ -310,11 +311,7 @@ impl Lanes {
 }
 
 /// Puts an event aside, which is read again when its turn comes: memory keeps its cursor.
-fn put_aside(
-    item: &mut Item,
-    changes: &mut BTreeMap<u64, Option<Undelivered>>,
-    at: Timestamp,
-) {
+fn put_aside(item: &mut Item, changes: &mut BTreeMap<u64, Option<Undelivered>>, at: Timestamp) {
     let aside = Undelivered::new(item.cursor, item.product, at);
     changes.insert(item.cursor, Some(aside.clone()));
     item.aside = Some(aside);

@@ -213,7 +213,9 @@ fn read_webhook(text: WebhookText) -> Result<WebhookPlan, String> {
     match url.scheme_str() {
         Some("https") => {}
         Some("http") if policy.names_host(&host) => {}
-        _ => return Err("url: expected https://, or http:// for a host that allow names".to_owned()),
+        _ => {
+            return Err("url: expected https://, or http:// for a host that allow names".to_owned());
+        }
     }
     // A name is checked when it is resolved; an address never is.
     if let Ok(address) = host.trim_matches(['[', ']']).parse()
@@ -241,9 +243,8 @@ fn read_webhook(text: WebhookText) -> Result<WebhookPlan, String> {
     if in_flight == 0 || in_flight > IN_FLIGHT_MAX {
         return Err(format!("in_flight: expected 1 to {IN_FLIGHT_MAX}"));
     }
-    let given = |name, text: Option<&str>, default| {
-        text.map_or(Ok(default), |text| duration(name, text))
-    };
+    let given =
+        |name, text: Option<&str>, default| text.map_or(Ok(default), |text| duration(name, text));
     let timeout = given("timeout", text.timeout.as_deref(), TIMEOUT)?;
     if timeout.is_zero() || timeout > Duration::from_secs(120) {
         return Err("timeout: expected up to 120s, and more than 0".to_owned());
@@ -332,13 +333,20 @@ mod tests {
             ("url = \"https://e.com\"\ntimeout = \"soon\"", "timeout"),
             ("url = \"https://e.com\"\nstart = \"now\"", "start: expected first or tail"),
             ("url = \"https://e.com\"\nurls = 1", "line 5: unknown field `urls`"),
-            ("url = \"https://e.com\"\n[[redis]]\nname = \"erp\"\nurl = \"redis://h\"\nstream = \"e\"", "another target"),
-            ("url = \"https://e.com\"\n[[redis]]\nname = \"x y\"\nurl = \"redis://h\"\nstream = \"e\"", "name: expected"),
+            (
+                "url = \"https://e.com\"\n[[redis]]\nname = \"erp\"\nurl = \"redis://h\"\nstream = \"e\"",
+                "another target",
+            ),
+            (
+                "url = \"https://e.com\"\n[[redis]]\nname = \"x y\"\nurl = \"redis://h\"\nstream = \"e\"",
+                "name: expected",
+            ),
         ] {
             let why = parse(wrong).err().unwrap_or_default();
             assert!(why.contains(named) && !why.contains("MfKQ"), "{wrong}: {why}");
         }
-        let short = "[[webhook]]\nname = \"a\"\nurl = \"https://e.com\"\nsecrets = [\"whsec_AAAA\"]";
+        let short =
+            "[[webhook]]\nname = \"a\"\nurl = \"https://e.com\"\nsecrets = [\"whsec_AAAA\"]";
         assert!(Plan::parse(short).err().unwrap().contains("24 to 64"));
         assert!(parse("url = \"http://127.0.0.1:1\"\nallow = [\"127.0.0.0/8\"]").is_ok());
         assert!(parse("url = \"http://localhost:1\"\nallow = [\"localhost\"]").is_ok());

@@ -150,7 +150,8 @@ fn tls() -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| format!("TLS cannot be set up: {error}"))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
@@ -187,7 +188,9 @@ mod tests {
     #[test]
     fn pauses_grow_to_half_an_hour_and_are_as_long_as_asked_for() {
         // Jitter at most doubles the pause before it was bounded.
-        for (failed, least, most) in [(1, 1, 2), (2, 2, 4), (5, 16, 32), (12, 1_800, 3_600), (400, 1_800, 3_600)] {
+        for (failed, least, most) in
+            [(1, 1, 2), (2, 2, 4), (5, 16, 32), (12, 1_800, 3_600), (400, 1_800, 3_600)]
+        {
             let pause = pause_after(failed, None).as_secs_f64();
             assert!(pause >= f64::from(least) && pause <= f64::from(most), "{failed}: {pause}");
         }

@@ -36,7 +36,8 @@ impl Stream {
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(TIMEOUT))
                     .set_response_timeout(Some(TIMEOUT));
-                let connecting = self.plan.client.get_multiplexed_async_connection_with_config(&config);
+                let connecting =
+                    self.plan.client.get_multiplexed_async_connection_with_config(&config);
                 none.insert(connecting.await.map_err(|error| error.to_string())?)
             }
         };
@@ -45,7 +46,11 @@ impl Stream {
         pipe.atomic();
         for event in events {
             let body = serde_json::to_string(&EventView::of(event)).map_err(|it| it.to_string())?;
-            pipe.cmd("XADD").arg(&self.plan.stream).arg("MAXLEN").arg("~").arg(self.plan.max_length);
+            pipe.cmd("XADD")
+                .arg(&self.plan.stream)
+                .arg("MAXLEN")
+                .arg("~")
+                .arg(self.plan.max_length);
             pipe.arg("*").arg("cursor").arg(event.cursor).arg("type").arg(event.kind.as_str());
             pipe.arg("product_id").arg(event.product_id.0).arg("event").arg(body).ignore();
         }
