@@ -2,7 +2,7 @@
 //! the plain table of events, at least once and in the order of each product.
 //!
 //! Each target has a task, a consumer in the store with its position, and a lease of
-//! it: several relays on one store share the targets, and a slow target holds up no
+//! it: several relays on one store share the targets, and a slow target delays no
 //! other. A webhook endpoint has a lane for each product ([`lanes`]); an event that an
 //! endpoint refuses is put aside in the store with the later events of its product,
 //! while other products go on.

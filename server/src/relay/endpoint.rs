@@ -8,7 +8,7 @@ use stockade::{Error, Event, UndeliveredState};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::lanes::{Failure, Job, LaneKey, Lanes, Now};
+use super::lanes::{FailedAttempt, Job, LaneKey, Lanes, Now};
 use super::lease::{Held, Saved};
 use super::metrics::TargetMetrics;
 use super::plan::Target;
@@ -184,7 +184,7 @@ impl<'a> Endpoint<'a> {
             }
             Outcome::Gone => {
                 let why = "retention deleted the event before it was delivered".to_owned();
-                Failure { why, pause: Duration::ZERO, give_up: Duration::ZERO }
+                FailedAttempt { why, pause: Duration::ZERO, give_up: Duration::ZERO }
             }
             Outcome::Attempted(Attempt::Failed(why, asked)) => {
                 self.metrics.failed_attempts.inc();
@@ -194,7 +194,7 @@ impl<'a> Endpoint<'a> {
                     tracing::warn!(endpoint = name, why, "relay: an attempt failed");
                 }
                 let (pause, give_up) = (pause_after(failed, asked), self.target.give_up);
-                Failure { why, pause, give_up }
+                FailedAttempt { why, pause, give_up }
             }
         };
         if self.lanes.failed(key, failure, now) {

@@ -54,7 +54,7 @@ impl Now {
 
 /// Why and until when an attempt failed.
 #[derive(Debug)]
-pub struct Failure {
+pub struct FailedAttempt {
     pub why: String,
     /// How long until the next attempt.
     pub pause: Duration,
@@ -229,7 +229,7 @@ impl Lanes {
     }
 
     /// Notes that the event of a lane was not delivered. Returns whether it is given up.
-    pub fn failed(&mut self, key: LaneKey, failure: Failure, now: Now) -> bool {
+    pub fn failed(&mut self, key: LaneKey, failure: FailedAttempt, now: Now) -> bool {
         let Some(lane) = self.lanes.get_mut(&key) else { return false };
         for item in &mut lane.queue {
             if item.aside.is_none() {

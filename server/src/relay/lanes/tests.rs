@@ -12,8 +12,8 @@ fn event(cursor: u64, product: u64) -> Event {
     .unwrap()
 }
 
-fn failure(why: &str) -> Failure {
-    Failure { why: why.to_owned(), pause: Duration::from_secs(1), give_up: 3 * DAY }
+fn failure(why: &str) -> FailedAttempt {
+    FailedAttempt { why: why.to_owned(), pause: Duration::from_secs(1), give_up: 3 * DAY }
 }
 
 fn later(now: Now, by: Duration) -> Now {
