@@ -97,7 +97,7 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
         actions.push(action);
         matches = inner;
     }
-    let action = &*actions.join(" ");
+    let action = actions.join(" ");
     let mut values = values::read(matches)?;
     logs::start(&values.settings)?;
     for warning in values.warnings.drain(..) {
@@ -128,7 +128,7 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
             }))
         }
         _ => in_runtime(with_engine(values, async |engine| {
-            execute(engine, name, action, matches).await
+            execute(engine, name, &action, matches).await
         })),
     }
 }

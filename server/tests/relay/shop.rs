@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -24,6 +25,7 @@ pub struct Shop {
     pub store: String,
     pub engine: Engine,
     pub products: Vec<ProductId>,
+    relays: AtomicUsize,
 }
 
 impl Shop {
@@ -46,7 +48,7 @@ impl Shop {
             engine.create_product(product.sku(format!("LAMP-{number}"))).unwrap().value.id
         });
         let products = made.collect();
-        Self { folder, store, engine, products }
+        Self { folder, store, engine, products, relays: AtomicUsize::new(0) }
     }
 
     /// Makes this many holds of each product in turn, an event each.
@@ -100,7 +102,9 @@ impl Shop {
     }
 
     pub fn relay_with(&self, plan: &str, flags: &[&str]) -> Relay {
-        let file = self.folder.path().join("relay.toml");
+        // A file of its own: another relay may still be reading the one before.
+        let number = self.relays.fetch_add(1, Ordering::Relaxed);
+        let file = self.folder.path().join(format!("relay-{number}.toml"));
         fs::write(&file, format!("lease = \"2s\"\n{plan}")).unwrap();
         let mut command = self.command();
         command.args(["relay", "--store", &self.store, "--relay"]).arg(file).args(flags);
