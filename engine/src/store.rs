@@ -9,6 +9,7 @@ mod connection;
 mod consumers;
 mod customers;
 mod database;
+mod diagnose;
 mod erasure;
 mod error;
 mod events;
@@ -49,11 +50,16 @@ use futures_util::future::BoxFuture;
 use prometheus_client::metrics::counter::Counter;
 
 pub(crate) use consumers::ConsumerStore;
+pub(crate) use diagnose::diagnose;
 pub(crate) use error::{Fault, StoreError, StoreResult};
+#[cfg(feature = "sqlite")]
+use reads::IDENTITY;
 use reads::SqlStore;
 pub(crate) use retry::pauses;
 #[cfg(test)]
 pub(crate) use retry::with_retries;
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite::backup as sqlite_backup;
 
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;

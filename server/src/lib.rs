@@ -25,6 +25,7 @@ mod event_view;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handlers;
+mod https_client;
 mod limits;
 mod listeners;
 mod local_guard;

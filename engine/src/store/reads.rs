@@ -31,7 +31,7 @@ use crate::runtime;
 use futures_util::future::BoxFuture;
 
 /// The row of the sequences that holds the store's own id.
-const IDENTITY: &str = "store_id";
+pub(super) const IDENTITY: &str = "store_id";
 
 /// How long an audit waits for another audit of this engine.
 const AUDIT_WAIT: Duration = Duration::from_secs(10);

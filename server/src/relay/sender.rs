@@ -1,6 +1,5 @@
 //! Sends one event to a webhook endpoint, signed after Standard Webhooks.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use super::address::CheckedResolver;
 use super::lanes::Now;
 use super::plan::WebhookPlan;
 use crate::event_view::EventView;
+use crate::https_client::causes;
 
 /// The pauses between attempts grow from the first to the second.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -154,17 +154,6 @@ fn tls() -> Result<ClientConfig, String> {
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| format!("TLS cannot be set up: {error}"))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// Joins an error with its causes, which hyper's text leaves out.
-fn causes(error: &hyper_util::client::legacy::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The pause after so many failed attempts, with jitter; at least what the endpoint asked
