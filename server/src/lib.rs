@@ -21,6 +21,7 @@ mod connection;
 mod cors;
 mod demo;
 mod environment;
+mod event_view;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handlers;
@@ -36,6 +37,7 @@ mod problem;
 mod providers;
 mod rate_limit;
 mod readiness;
+mod relay;
 mod reply;
 mod request_id;
 mod response;
