@@ -14,7 +14,6 @@ mod provider_webhook;
 mod shop;
 mod webhook;
 
-pub use admin::EventView;
 pub use hold_batch::{CONTENT_TYPE as HOLD_BATCH_TYPE, HoldBatch};
 pub use lists::WaitingView;
 #[cfg(test)]

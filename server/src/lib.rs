@@ -22,6 +22,7 @@ mod control_room;
 mod cors;
 mod demo;
 mod environment;
+mod event_view;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handlers;
@@ -37,6 +38,7 @@ mod problem;
 mod providers;
 mod rate_limit;
 mod readiness;
+mod relay;
 mod reply;
 mod request_id;
 mod response;

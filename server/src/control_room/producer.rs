@@ -14,7 +14,7 @@ use super::cursor;
 use super::feed::RECENT_MAX;
 use super::frame::{Families, Frame, PERIOD, Sample, now_ms};
 use crate::app::App;
-use crate::handlers::EventView;
+use crate::event_view::EventView;
 
 /// The events of one read. Two periods of the busiest shop that was measured fit.
 const PAGE: u32 = 5_000;
