@@ -1,11 +1,13 @@
 // The state of store, lock, cache, sweeper and relay, in words beside the colours.
 
 import { byId, make, setAttribute, setText } from "./dom.js";
-import { compact, count, words } from "./format.js";
+import { compact, count } from "./format.js";
 
 const STORES = { sqlite: "SQLite, embedded", mysql: "MySQL or MariaDB" };
 /** A due hold waits so long for the sweeper without anything being wrong. */
 const DUE_LATE = 5;
+/** An event waits so long for its delivery without anything being wrong. */
+const UNDELIVERED_LATE = 30;
 
 let server = {};
 const parts = new Map();
@@ -58,14 +60,20 @@ export function update(state) {
   setText(byId("state-note"), wrong === 0 ? "all parts work" : `${count(wrong, "part")} degraded`);
 }
 
-/** Shows the relay of events where the engine has one. */
+/** Shows the relay of events where it has a target. */
 function relay(series) {
-  const entries = Object.entries(series ?? {});
-  if (entries.length === 0) return;
-  const value = (name) => series[name] ?? 0;
-  const isDown = value("degraded") > 0 || value("failing") > 0 || value("disabled") > 0;
-  const told = entries.slice(0, 6).map(([name, amount]) => `${words(name.replace(/_total/, ""))} ${compact(amount)}`);
-  show("Relay", isDown ? "bad" : "good", isDown ? "Degraded" : "Delivering", told.join(", "));
+  if (Object.keys(series).length === 0) return;
+  const { delivered = 0, failed_attempts: failed = 0, dead_letters: dead = 0, missed = 0, waiting = 0 } = series;
+  const age = series.oldest_undelivered_seconds ?? 0;
+  const told = [`${count(delivered, "event")} delivered`, `${compact(waiting)} waiting`];
+  if (age > 0) told.push(`the oldest for ${compact(age)} s`);
+  if (failed > 0) told.push(count(failed, "failed attempt"));
+  if (dead > 0) told.push(count(dead, "dead letter"));
+  if (missed > 0) told.push(`${count(missed, "event")} lost to retention`);
+  if (missed > 0) show("Relay", "bad", "Events were lost", told.join(", "));
+  else if (age > UNDELIVERED_LATE) show("Relay", "warn", "Behind", told.join(", "));
+  else if (dead > 0) show("Relay", "warn", "Dead letters", told.join(", "));
+  else show("Relay", "good", "Delivering", told.join(", "));
 }
 
 /** Shows that the stream is interrupted: what was shown is old. */

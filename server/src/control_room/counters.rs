@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-/// The beginnings of the names of a relay's metrics, if this engine has one.
-const RELAY_PREFIXES: &[&str] = &["stockade_relay_", "stockade_delivery_"];
+/// The series of the relay, which has some for each of its targets: one without a target
+/// has none.
+const RELAY: &str = "stockade_relay_";
 
-/// The most series of a relay that are shown.
-const RELAY_MAX: usize = 32;
+/// The series that is an age: of several targets the oldest counts, not the sum.
+const RELAY_AGE: &str = "oldest_undelivered_seconds";
 
 /// One reading of the metrics.
 #[derive(Debug, Clone)]
@@ -18,6 +19,7 @@ pub struct Counters {
     values: BTreeMap<&'static str, f64>,
     /// The upper bounds of `request_seconds` with their cumulative counts, ascending.
     latency: Vec<(f64, f64)>,
+    /// The relay's numbers by their names, over all targets.
     relay: BTreeMap<String, f64>,
 }
 
@@ -59,9 +61,10 @@ impl Counters {
                 counters.latency.extend(bound(labels).map(|bound| (bound, value)));
             } else if let Some(known) = SERIES.iter().find(|known| **known == name) {
                 *counters.values.entry(known).or_default() += value;
-            } else if counters.relay.len() < RELAY_MAX && !name.ends_with("_bucket") {
-                let shown = RELAY_PREFIXES.iter().find_map(|prefix| series.strip_prefix(prefix));
-                counters.relay.extend(shown.map(|shown| (shown.to_owned(), value)));
+            } else if let Some(name) = name.strip_prefix(RELAY) {
+                let name = name.strip_suffix("_total").unwrap_or(name);
+                let sum = counters.relay.entry(name.to_owned()).or_default();
+                *sum = if name == RELAY_AGE { sum.max(value) } else { *sum + value };
             }
         }
         counters
@@ -188,7 +191,7 @@ pub struct State {
     pub cache_reads: f64,
     /// The share of them that a cache served.
     pub cache_hits: Option<f64>,
-    /// The series of the relay by their names; empty where there is none.
+    /// The relay's numbers by their names; empty where it has no target.
     pub relay: BTreeMap<String, f64>,
 }
 
@@ -237,7 +240,11 @@ mod tests {
         let later = reading(
             "# HELP x y\nstockade_refusals_total{code=\"contention\"} 6\n\
              stockade_refusals_total{code=\"insufficient_stock\"} 7\nstockade_batch_size_sum 40.0\n\
-             stockade_batch_size_count 5\nstockade_queue_depth 3\nstockade_relay_lag 2\nnonsense\n",
+             stockade_batch_size_count 5\nstockade_queue_depth 3\nnonsense\n\
+             stockade_relay_waiting{target=\"a\"} 2\nstockade_relay_waiting{target=\"b\"} 3\n\
+             stockade_relay_delivered_total{target=\"a b\"} 7\n\
+             stockade_relay_oldest_undelivered_seconds{target=\"a\"} 9\n\
+             stockade_relay_oldest_undelivered_seconds{target=\"b\"} 4\n",
             2,
         );
         let refusals = later.refusals(&earlier);
@@ -246,7 +253,8 @@ mod tests {
         assert_eq!(later.batch(&later), None);
         assert_eq!(later.queue(), 3.0);
         let state = later.state(&earlier, StoreState::default());
-        assert_eq!(state.relay.get("lag"), Some(&2.0));
+        let relay: Vec<_> = state.relay.iter().map(|(name, value)| (&**name, *value)).collect();
+        assert_eq!(relay, [("delivered", 7.0), (RELAY_AGE, 9.0), ("waiting", 5.0)]);
         // After a restart counters begin anew.
         assert_eq!(earlier.refusals(&later), 0.0);
     }

@@ -36,6 +36,8 @@ const RATE_PERIODS: usize = 4;
 /// Publishes a frame each period until nobody views it or the server drains.
 pub async fn run(app: Arc<App>) {
     let mut producer = Producer::new(app.state.engine.clone());
+    // Of the server as well: its relay counts there. Writing to a text cannot fail.
+    let metrics = || app.state.metrics.text(&app.state.engine.metrics_text()).unwrap_or_default();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -43,7 +45,7 @@ pub async fn run(app: Arc<App>) {
         if app.state.is_draining() {
             return app.control_room.feed().close();
         }
-        let frame = producer.frame().await;
+        let frame = producer.frame(metrics).await;
         if !app.control_room.feed().publish(&frame) {
             return;
         }
@@ -72,7 +74,7 @@ impl Producer {
         Self { engine, cursor: None, has_missed: false, readings: VecDeque::new() }
     }
 
-    async fn frame(&mut self) -> Frame {
+    async fn frame(&mut self, metrics: impl Fn() -> String) -> Frame {
         let (is_first, started) = (self.cursor.is_none(), Instant::now());
         let read = match timeout(READ_TIMEOUT, self.read()).await {
             Ok(read) => read.map_err(|error| error.to_string()),
@@ -90,7 +92,7 @@ impl Producer {
         let fresh = if is_first { &[][..] } else { &events[..] };
         let holds = fresh.iter().filter(|event| event.kind == EventKind::HoldCreated).count();
         self.readings.push_back(Reading {
-            counters: Counters::read(&self.engine.metrics_text()),
+            counters: Counters::read(&metrics()),
             events: fresh.len() as u64,
             holds: holds as u64,
         });

@@ -77,7 +77,7 @@ test("states and plots are those of the metrics", async (t) => {
   await live(page);
   const words = (part) => page.locator(`#state [data-part=${part}] .word`).innerText();
   assert.deepEqual([await words("store"), await words("lock"), await words("cache"), await words("sweeper")], ["Reachable", "Row locks", "Memory", "On time"]);
-  assert.equal(await page.locator("#state [data-part=relay]").count(), 0, "this engine has no relay");
+  assert.equal(await page.locator("#state [data-part=relay]").count(), 0, "this relay has no target");
   const value = async (series) => page.locator(`[data-series=${series}]`).innerText();
   await until(() => value("holds"), (text) => text === "0", "no holds yet");
   await hold(server, id, 1);
