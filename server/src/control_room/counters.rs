@@ -64,7 +64,7 @@ impl Counters {
             } else if let Some(name) = name.strip_prefix(RELAY) {
                 let name = name.strip_suffix("_total").unwrap_or(name);
                 let sum = counters.relay.entry(name.to_owned()).or_default();
-                *sum = if name == RELAY_AGE { sum.max(value) } else { *sum + value };
+                *sum = if name == RELAY_AGE { (*sum).max(value) } else { *sum + value };
             }
         }
         counters
