@@ -92,11 +92,15 @@ macro_rules! failpoint {
 
 mod audit;
 mod backend;
+#[cfg(feature = "sqlite")]
+mod backup;
 mod cache;
 mod call;
 mod clock;
 mod combiner;
 mod config;
+mod consumers;
+mod diagnosis;
 mod engine;
 mod error;
 #[cfg(feature = "failpoints")]
@@ -132,9 +136,18 @@ mod test_support;
 mod tls;
 
 pub use audit::{AuditReport, Check, Finding, Units};
+#[cfg(feature = "sqlite")]
+pub use backup::{BackupReport, backup, restore};
 #[cfg(feature = "testing")]
 pub use clock::{Clock, ManualClock, StoreClock};
 pub use config::{ClockSource, Config, LatePayment, Migrate, Setting};
+pub use consumers::{
+    Acquired, ConsumerChanges, ConsumerPosition, ConsumerStatus, Consumers, EventRow, Lease,
+    Undelivered, UndeliveredState,
+};
+pub use diagnosis::{
+    Diagnosis, MySqlFacts, RedisFacts, SqliteFacts, StoreFacts, TableSize, diagnose,
+};
 pub use engine::{AsyncEngine, Engine, EngineBuilder, migrate};
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "bench")]

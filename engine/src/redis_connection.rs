@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::diagnose::diagnose;
 pub(crate) use self::names::RedisNames;
 use self::supervisor::ConnectionState;
 use crate::config::Config;
@@ -23,6 +24,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 
 mod connection;
+mod diagnose;
 mod endpoint;
 mod names;
 mod preflight;

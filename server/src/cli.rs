@@ -1,68 +1,87 @@
 //! The command line of the program `stockade`.
 
+mod backup;
+mod doctor;
+mod events;
+mod generate;
 mod import;
 mod lists;
+mod load;
+mod maintenance;
 mod output;
 mod product_file;
 mod products;
+mod progress;
+mod relay;
+mod rows;
+mod runtime;
 
-use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
-use stockade::{AsyncEngine, Migrate};
+use clap::{ArgMatches, Command};
+use stockade::AsyncEngine;
 
-use self::output::{json, print_line, print_report};
+use self::runtime::{forbid_store_creation, in_runtime, with_engine};
 use crate::command_error::CommandError;
-use crate::values::{self, Values};
-use crate::{demo, logs, serve};
+use crate::values::Uses;
+use crate::{logs, serve, values};
 
-const EXIT_CODES: &str = "\
+const SETTINGS_HELP: &str = "\
 A setting is read from its flag, else the environment, else the file, else its default.
 In the environment a setting is STOCKADE_NAME, or STOCKADE_NAME_FILE with the path of a
 file that holds the value. Durations read 90, 90s, 15m or 24h.
 
-Exit codes: 0 success; 1 the audit found a fault, lines of an import were refused, or
-requests were cut off at shutdown; 2 wrong arguments or settings; 3 the store or the
-operating system failed.";
+Exit codes: 0 success; 1 the audit found a fault, the doctor a problem or a sale a
+finding, lines of an import were refused, or requests were cut off at shutdown; 2 wrong
+arguments or settings; 3 the store, the server or the operating system failed.";
+
+/// The exit codes of a command that has none of its own.
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 2 wrong arguments or settings; 3 the store or the operating system
+failed.";
 
 fn command() -> Command {
-    let json = || {
-        Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the report as JSON")
-    };
+    let engine = |command| with_settings(command, Uses::Engine);
+    let few = |command, names| with_settings(command, Uses::Only(names));
     Command::new("stockade")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Stock reservation over HTTP: hold, order, payment webhook and expiry, without overselling")
         .after_help("Without a command: serve. `--help` lists every setting, `-h` the common ones.")
-        .after_long_help(EXIT_CODES)
+        .after_long_help(SETTINGS_HELP)
         .args(values::flags())
         .subcommands([
-            Command::new("serve").about("Serve HTTP (the default command)"),
-            Command::new("migrate").about("Create the store's tables, or migrate them to this version").arg(
-                Arg::new("check")
-                    .long("check")
-                    .action(ArgAction::SetTrue)
-                    .help("Change nothing, and fail if a migration is pending"),
-            ),
-            Command::new("seed").about("Add demo products to a store without products"),
-            products::command(),
-            lists::hold_command(),
-            lists::order_command(),
-            lists::payment_command(),
-            Command::new("customer").about("Erase customers").subcommand_required(true).subcommand(
-                Command::new("erase")
-                    .about("Replace a customer's name in holds, orders, events and kept answers")
-                    .arg(Arg::new("customer").value_name("NAME").required(true)),
-            ),
-            Command::new("audit")
-                .about("Recount every product and check the stock accounting")
-                .arg(json()),
-            Command::new("sweep")
-                .about("Expire due holds and unpaid orders now")
-                .arg(json()),
+            with_settings(serve::command(), Uses::All),
+            engine(maintenance::migrate_command()),
+            engine(maintenance::seed_command()),
+            engine(products::command()),
+            engine(products::import_command()),
+            engine(products::export_command()),
+            engine(lists::hold_command()),
+            engine(lists::order_command()),
+            engine(lists::payment_command()),
+            engine(events::command()),
+            with_settings(relay::command(), Uses::All),
+            engine(maintenance::customer_command()),
+            engine(maintenance::audit_command()),
+            engine(maintenance::sweep_command()),
+            engine(backup::backup_command()),
+            engine(backup::restore_command()),
+            with_settings(doctor::command(), Uses::All),
+            few(load::command(), load::SETTINGS),
+            few(generate::completions_command(), &[]),
+            few(generate::man_command(), &[]),
         ])
+}
+
+/// Adds the flags of settings to a command and those below it, after their own, and the
+/// exit codes where they have none of their own.
+fn with_settings(command: Command, uses: Uses) -> Command {
+    let command = match command.get_after_help() {
+        None => command.after_help(EXIT_CODES),
+        Some(_) => command,
+    };
+    command.args(values::flags_for(uses)).mut_subcommands(|command| with_settings(command, uses))
 }
 
 /// Runs the program.
@@ -86,9 +105,26 @@ pub fn main() -> ExitCode {
 
 fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
     // Settings are global flags: clap passes them down to the subcommand.
-    let (name, matches) = matches.subcommand().unwrap_or(("serve", matches));
+    let (name, mut matches) = matches.subcommand().unwrap_or(("serve", matches));
     // `hold list`: the flags are those of the innermost command.
-    let (action, matches) = matches.subcommand().unwrap_or(("", matches));
+    let mut actions = Vec::new();
+    while let Some((action, inner)) = matches.subcommand() {
+        actions.push(action);
+        matches = inner;
+    }
+    let action = actions.join(" ");
+    // These describe the program itself, whatever its settings are.
+    match name {
+        "completions" => {
+            generate::completions(command(), matches)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        "man" => {
+            generate::man(command(), matches)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
     let mut values = values::read(matches)?;
     logs::start(&values.settings)?;
     for warning in values.warnings.drain(..) {
@@ -99,21 +135,20 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
         forbid_store_creation(&mut values);
     }
     match name {
-        "migrate" => {
-            if matches.get_flag("check") {
-                // Opening an engine in this mode succeeds only if no migration
-                // is pending.
-                values.config.migrate = Migrate::Check;
-                in_runtime(with_engine(values, async |_| Ok(ExitCode::SUCCESS)))?;
-            } else {
-                in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?;
-            }
-            print_line("the tables are up to date")?;
-            Ok(ExitCode::SUCCESS)
-        }
+        "load" => in_runtime(load::run(&values.settings, matches)),
+        "doctor" => in_runtime(doctor::run(values, matches)),
+        "backup" => in_runtime(backup::backup(values, matches)),
+        "restore" => in_runtime(backup::restore(values, matches)),
+        "migrate" => maintenance::migrate(values, matches),
         "serve" => in_runtime(serve::run(values.config, values.settings)),
+        "relay" if action.is_empty() => {
+            let settings = values.settings.clone();
+            in_runtime(with_engine(values, async |engine| {
+                relay::deliver(engine, &settings).await.map(|()| ExitCode::SUCCESS)
+            }))
+        }
         _ => in_runtime(with_engine(values, async |engine| {
-            execute(engine, name, action, matches).await
+            execute(engine, name, &action, matches).await
         })),
     }
 }
@@ -126,74 +161,24 @@ async fn execute(
     matches: &ArgMatches,
 ) -> Result<ExitCode, CommandError> {
     match (name, action) {
-        ("seed", _) => seed(engine).await?,
-        ("audit", _) => return audit(engine, matches).await,
-        ("sweep", _) => sweep(engine, matches).await?,
-        ("product", "import") => return import::run(engine, matches).await,
+        ("seed", _) => maintenance::seed(engine).await?,
+        ("audit", _) => return maintenance::audit(engine, matches).await,
+        ("sweep", _) => maintenance::sweep(engine, matches).await?,
+        ("product", "import") | ("import", _) => return import::run(engine, matches).await,
+        ("export", _) => products::export(engine, matches).await?,
         ("product", _) => products::run(engine, action, matches).await?,
         ("hold", _) => lists::holds(engine, matches).await?,
         ("order", _) => lists::orders(engine, matches).await?,
         ("payment", "remove") => lists::remove_payment(engine, matches).await?,
+        ("events", _) => events::run(engine, matches).await?,
+        ("relay", "status") => relay::status(engine).await?,
+        ("relay", "dead-letters list") => relay::dead_letters(engine, matches).await?,
+        ("relay", _) => return relay::resend(engine, matches).await,
         ("payment", _) => lists::waiting_payments(engine, matches).await?,
-        ("customer", _) => erase(engine, matches).await?,
+        ("customer", _) => maintenance::erase(engine, matches).await?,
         _ => return Err(CommandError::Setup(format!("unknown command {name} {action}"))),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn in_runtime<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::system("failed to start the Tokio runtime", &error))?;
-    let done = runtime.block_on(work);
-    // Tasks that outlived the drain timeout are not waited for again.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    done
-}
-
-/// Forbids creating a store, so that a misspelt name is an error.
-fn forbid_store_creation(values: &mut Values) {
-    let is_remote = values.config.names_a_running_engine();
-    if !is_remote && values.config.migrate == Migrate::Auto {
-        values.config.migrate = Migrate::Check;
-    }
-}
-
-/// Opens an engine without a sweeper, runs one operation on it, and closes it.
-async fn with_engine<T>(
-    mut values: Values,
-    work: impl AsyncFnOnce(&AsyncEngine) -> Result<T, CommandError>,
-) -> Result<T, CommandError> {
-    values.config.set("sweeper", "false")?;
-    let engine = AsyncEngine::with_config(values.config).await?;
-    let done = work(&engine).await;
-    engine.close().await;
-    done
-}
-
-async fn seed(engine: &AsyncEngine) -> Result<(), CommandError> {
-    match demo::seed(engine).await? {
-        0 => print_line("the store already has products: added nothing"),
-        added => print_line(&format!("added {added} demo products")),
-    }
-}
-
-async fn audit(engine: &AsyncEngine, matches: &ArgMatches) -> Result<ExitCode, CommandError> {
-    let report = engine.audit().await?;
-    let verdict =
-        if report.consistent { "the stock is consistent" } else { "the stock is INCONSISTENT" };
-    print_report(&report, verdict, matches)?;
-    Ok(if report.consistent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-async fn erase(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
-    let customer: String = output::required(matches, "customer")?;
-    print_line(&json(&engine.erase_customer(customer).await?)?)
-}
-
-async fn sweep(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
-    print_report(&engine.sweep().await?, "sweep finished", matches)
 }
 
 #[cfg(test)]
@@ -203,5 +188,32 @@ mod tests {
     #[test]
     fn command_line_definition_is_valid() {
         command().debug_assert();
+    }
+
+    /// Yields every command with the path to it.
+    fn all(command: &Command, path: &str, found: &mut Vec<(String, Command)>) {
+        for one in command.get_subcommands().filter(|one| one.get_name() != "help") {
+            let path = format!("{path}{} ", one.get_name());
+            found.push((path.trim_end().to_owned(), one.clone()));
+            all(one, &path, found);
+        }
+    }
+
+    #[test]
+    fn every_command_tells_its_exit_codes_and_its_own_flags_first() {
+        let mut commands = Vec::new();
+        all(&command(), "", &mut commands);
+        assert!(commands.len() > 20);
+        for (name, mut command) in commands {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Exit codes:"), "{name}");
+            let own = help.find("\nOptions:").unwrap_or(0);
+            let settings = help.find(" settings:").unwrap_or(usize::MAX);
+            assert!(own < settings, "{name}: {help}");
+            let uses_store = !matches!(name.as_str(), "load" | "completions" | "man");
+            assert_eq!(help.contains("--store <"), uses_store, "{name}");
+            let serves = matches!(name.as_str(), "serve" | "doctor");
+            assert_eq!(help.contains("--drain-timeout <"), serves, "{name}");
+        }
     }
 }

@@ -11,10 +11,15 @@ const PRODUCTS: &[(&str, &str, u64)] = &[
     ("Limited print", "120", 1),
 ];
 
+/// Whether a store has no product.
+pub async fn is_empty(engine: &AsyncEngine) -> Result<bool> {
+    Ok(engine.products(None, 1).await?.items.is_empty())
+}
+
 /// Adds the demo products to a store without products and returns how many it
 /// added.
 pub async fn seed(engine: &AsyncEngine) -> Result<usize> {
-    if !engine.products(None, 1).await?.items.is_empty() {
+    if !is_empty(engine).await? {
         return Ok(0);
     }
     for (name, price, stock) in PRODUCTS {

@@ -254,16 +254,19 @@ impl Rejection {
 
     /// Returns a one-line message for the client. Internal details go to the
     /// log only.
-    pub fn detail(&self) -> &str {
-        match self {
+    pub fn detail(&self) -> Cow<'_, str> {
+        let detail = match self {
             _ if matches!(self.code(), Code::Internal | Code::Misuse) => {
                 "internal server error; search the server's log for the request_id"
             }
             Self::Engine(error) => error.message(),
             Self::Server(_, detail) => detail,
-            Self::Method(_) => "method not allowed; see the Allow header",
+            Self::Method(allowed) => {
+                return format!("method not allowed; allowed here: {allowed}").into();
+            }
             Self::Secret(_, why) | Self::RateLimited(why, _) => why,
-        }
+        };
+        detail.into()
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -279,15 +282,15 @@ impl Rejection {
 
     /// Renders the body; `instance` is the requested path.
     pub fn body(&self, instance: &str, request_id: &str) -> Bytes {
-        let code = self.code();
+        let (code, detail) = (self.code(), self.detail());
         let mut problem = Problem {
             uri: code.uri(),
             title: code.title(),
             status: code.status().as_u16(),
-            detail: self.detail(),
+            detail: &detail,
             instance,
             success: false,
-            message: self.detail(),
+            message: &detail,
             code: code.as_str(),
             request_id,
             available: None,
@@ -312,7 +315,7 @@ impl Rejection {
 
     /// Writes the problem as an answer to one line of a batch.
     pub fn write_line(&self, out: &mut Vec<u8>) {
-        let code = self.code();
+        let (code, detail) = (self.code(), self.detail());
         let (available, short, off_sale) = match self {
             Self::Engine(error) => (error.available(), error.short(), OffSaleFields::of(error)),
             _ => (None, &[][..], OffSaleFields::default()),
@@ -320,7 +323,7 @@ impl Rejection {
         let line = ProblemLine {
             status: code.status().as_u16(),
             success: false,
-            message: self.detail(),
+            message: &detail,
             code: code.as_str(),
             available,
             short,

@@ -1,11 +1,12 @@
 //! `stockade serve`: accepting connections within limits, and graceful
 //! shutdown.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Command;
 use hyper_util::server::graceful::GracefulShutdown;
 use stockade::{AsyncEngine, ClockSource, Config};
 use tokio::sync::Semaphore;
@@ -19,6 +20,7 @@ use crate::connection::{self, ConnectionServer};
 use crate::demo;
 use crate::limits::Limit;
 use crate::listeners::{Listeners, Peer};
+use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::stream::Stream;
@@ -29,6 +31,15 @@ const REJECTING_MAX: usize = 64;
 /// The pause after a failed accept, such as when out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 stopped; 1 requests were cut off at shutdown; 2 wrong settings; 3 the store or
+the operating system failed.";
+
+/// The command `serve`.
+pub fn command() -> Command {
+    Command::new("serve").about("Serve HTTP (the default command)").after_help(EXIT_CODES)
+}
+
 /// Serves until a signal asks the server to stop.
 pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()
@@ -37,17 +48,32 @@ pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, Command
     let keys = ApiKeys::load(&settings)?;
     let listeners = Listeners::bind(&settings).await?;
     let urls = listeners.urls()?;
-    let app = tokio::select! {
-        app = open(config, &settings, keys) => Arc::new(app?),
+    let store = config.store.clone();
+    let (app, opened) = tokio::select! {
+        opened = open(config, &settings, keys) => {
+            let (app, opened) = opened?;
+            (Arc::new(app), opened)
+        }
         signal = signals.next() => {
             tracing::info!("{signal}: stopped before startup finished");
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let relay = Relay::of_settings(&settings, &app.state.engine, app.state.metrics.relay.clone());
+    let relay = match relay.await {
+        Ok(relay) => relay,
+        Err(error) => {
+            app.state.engine.close().await;
+            return Err(error);
+        }
+    };
     announce(&urls);
+    if opened.is_empty && io::stdout().is_terminal() {
+        greet(&store, opened.demo_products, urls.first().map(String::as_str));
+    }
     let stop = CancellationToken::new();
     let clean = tokio::select! {
-        clean = serve_app(&app, listeners, &settings, stop.cancelled()) => clean,
+        clean = serve_app(&app, listeners, &settings, relay, stop.cancelled()) => clean,
         never = handle_signals(&mut signals, &app, settings.drain_delay, &stop) => match never {},
     };
     if clean {
@@ -68,13 +94,16 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<bool, CommandError> {
     let app = Arc::new(App::new(engine, settings, ApiKeys::load(settings)?)?);
-    Ok(serve_app(&app, listeners, settings, stop).await)
+    let relay = Relay::of_settings(settings, &app.state.engine, app.state.metrics.relay.clone());
+    let relay = relay.await?;
+    Ok(serve_app(&app, listeners, settings, relay, stop).await)
 }
 
 async fn serve_app(
     app: &Arc<App>,
     listeners: Listeners,
     settings: &Settings,
+    relay: Option<Relay>,
     stop: impl Future<Output = ()>,
 ) -> bool {
     let connections = Limit::new(settings.client_connections_max);
@@ -84,10 +113,24 @@ async fn serve_app(
         () = stop => app.state.drain(),
     }
     drop(listeners);
+    if let Some(relay) = relay {
+        relay.stop(settings.drain_timeout).await;
+    }
     drain(app, graceful, &connections, settings.drain_timeout).await
 }
 
-async fn open(config: Config, settings: &Settings, keys: ApiKeys) -> Result<App, CommandError> {
+/// What was there when the store was opened.
+struct Opened {
+    /// Whether it had no product.
+    is_empty: bool,
+    demo_products: usize,
+}
+
+async fn open(
+    config: Config,
+    settings: &Settings,
+    keys: ApiKeys,
+) -> Result<(App, Opened), CommandError> {
     if config.names_a_running_engine() {
         let why = "--store names a running engine; a server needs a database: sqlite:… or mysql:…";
         return Err(CommandError::Setup(why.to_owned()));
@@ -97,15 +140,40 @@ async fn open(config: Config, settings: &Settings, keys: ApiKeys) -> Result<App,
         return Err(CommandError::Setup(why.to_owned()));
     }
     tracing::info!(?config, "opening the store");
-    let embedded = config.store.starts_with("sqlite:");
+    let has_demo = settings.demo || (config.store == Config::default().store && !settings.no_seed);
     let engine = AsyncEngine::with_config(config).await?;
-    if embedded && !settings.no_seed {
-        let added = demo::seed(&engine).await?;
-        if added > 0 {
-            tracing::info!("the store was empty: added {added} demo products");
-        }
+    let is_empty = demo::is_empty(&engine).await?;
+    let demo_products = if is_empty && has_demo { demo::seed(&engine).await? } else { 0 };
+    if demo_products > 0 {
+        tracing::info!("the store was empty: added {demo_products} demo products");
     }
-    App::new(engine, settings, keys)
+    Ok((App::new(engine, settings, keys)?, Opened { is_empty, demo_products }))
+}
+
+/// Says on a terminal what the first start on an empty store did, and what to try next.
+fn greet(store: &str, demo_products: usize, url: Option<&str>) {
+    let url = url.filter(|url| url.starts_with("http")).unwrap_or("http://HOST:PORT");
+    // A URL of a database may have a password.
+    let store = if store.starts_with("sqlite:") { store } else { "the database" };
+    let (did, next) = match demo_products {
+        0 => (
+            format!("{store} is empty: it has the tables and no product"),
+            "stockade product put sku:MUG --name Mug --price 19.99 --stock 100".to_owned(),
+        ),
+        added => (
+            format!("{store} was empty: it has {added} demo products now"),
+            format!("curl -s {url}/api/products/1; curl -s -X POST {url}/api/holds/1/2"),
+        ),
+    };
+    let sale = match url.ends_with(":8080") {
+        true => "stockade load".to_owned(),
+        false => format!("stockade load --url {url}"),
+    };
+    let text = format!(
+        "{did}\ntry:  {next}\nthen: {sale} plays a flash sale, and checks the stock afterwards"
+    );
+    // A closed stdout is not an error.
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// Announces the listeners' URLs, on stdout for programs that start the server.

@@ -265,7 +265,7 @@ settings! {
     paymob_secret: Secrets = "", "Paymob's HMAC secret, or several separated by commas; without it Paymob's callbacks are not served";
     paymob_integration_ids: Ids = "", "The integrations whose transactions are taken from Paymob, as ids separated by commas; empty for all of the account";
     checkout_secret: Secrets = "", "The signature key of Checkout.com's webhook, or several separated by commas; without it Checkout.com's webhooks are not served";
-    standard_webhooks_secret: Secrets = "", "The secret of a sender of Standard Webhooks (whsec_ and base64), or several separated by commas; without it they are not served";
+    standard_webhooks_secret: Secrets = "", "The secret of a sender of Standard Webhooks (whsec_ and base64 of at least 24 bytes), or several separated by commas; without it they are not served";
     paypal_credentials: Secrets = "", "CLIENT_ID:SECRET of the PayPal application that has the webhook, or several separated by commas; without it PayPal's webhooks are not served";
     paypal_webhook_id: Secrets = "", "The id of PayPal's webhook, or several separated by commas";
     paypal_url: ProviderUrl = "https://api-m.paypal.com", "The address of PayPal's interface, which is asked whether it signed a webhook";
@@ -276,7 +276,10 @@ settings! {
     rate_limit_address: Rate = "", "The most requests from one address, as N/s or N/m, with a burst of N; empty or 0 for no limit";
     trusted_proxies: TrustedProxies = "", "The addresses of proxies whose X-Forwarded-For names the client, as IPs and CIDRs separated by commas; unix for the proxy of unix_http";
     cors_origins: Origins = "", "The origins whose web pages may call the HTTP API, separated by commas, each as SCHEME://HOST or SCHEME://HOST:PORT; or * for all";
-    no_seed: bool = "false", "Do not add demo products to an empty SQLite store";
+    relay: String = "", "A TOML file of webhook endpoints and Redis streams to which events are delivered; empty for none";
+    event_rows: bool = "false", "Write each event as a row of the table stockade_event_rows, for change data capture such as Debezium's";
+    demo: bool = "false", "Add demo products to an empty store; without it only the default store, sqlite:shop.db, gets them";
+    no_seed: bool = "false", "Do not add demo products to the default store either";
     body_max: usize = "65536", "The largest request body, in bytes; beyond it requests are rejected with 413";
     client_connections_max: usize = "4096", "The most concurrent connections; beyond it they are rejected with 503";
     in_flight_max: usize = "2048", "The most requests in flight; beyond it they are rejected with 503";
@@ -408,6 +411,7 @@ mod tests {
             ("adyen_secret", "not hexadecimal"),
             ("standard_webhooks_secret", "whsec_!"),
             ("standard_webhooks_secret", "whsec_===="),
+            ("standard_webhooks_secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaQ"),
             ("paypal_credentials", "no-colon"),
             ("paypal_credentials", "id:secret"),
             ("paypal_webhook_id", "1JE4291016473214C"),

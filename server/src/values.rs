@@ -79,6 +79,42 @@ pub fn flags() -> impl Iterator<Item = Arg> {
     }))
 }
 
+/// Which settings a command reads, and its help shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uses {
+    /// Those of the server and the engine.
+    All,
+    /// Those of the engine, and of the log.
+    Engine,
+    /// These alone.
+    Only(&'static [&'static str]),
+}
+
+impl Uses {
+    fn includes(self, flag: &Arg) -> bool {
+        let name = flag.get_id().as_str();
+        match self {
+            Self::All => true,
+            Self::Engine => {
+                name == "config"
+                    || name.starts_with("log_")
+                    || Config::SETTINGS.iter().any(|setting| setting.name == name)
+            }
+            Self::Only(names) => name == "config" || names.contains(&name),
+        }
+    }
+}
+
+/// Builds the flags of all settings for one command: hidden are those that it does not
+/// use. They are the global flags again, which clap does not pass down to a command that
+/// has them.
+pub fn flags_for(uses: Uses) -> impl Iterator<Item = Arg> {
+    flags().map(move |flag| {
+        let is_hidden = !uses.includes(&flag);
+        flag.hide(is_hidden)
+    })
+}
+
 /// The source of a setting's value, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SettingSource {
@@ -208,7 +244,7 @@ fn apply(
 }
 
 /// Reads a mounted secret: the file's content without the final line end.
-fn read_value(path: &Path) -> Result<String, String> {
+pub fn read_value(path: &Path) -> Result<String, String> {
     let text = read_bounded(File::open(path).map_err(|error| error.to_string())?)?;
     let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     Ok(line.unwrap_or(&text).to_owned())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::diagnosis::RedisFacts;
 use crate::error::Result;
 use crate::features;
 use crate::metrics::Metrics;
@@ -10,6 +11,10 @@ use crate::metrics::Metrics;
 /// Uninhabited: there is none.
 #[derive(Clone)]
 pub(crate) enum RedisConnection {}
+
+pub(crate) async fn diagnose(_: &Config) -> Result<RedisFacts> {
+    Err(features::left_out("redis", "use Redis"))
+}
 
 impl RedisConnection {
     pub async fn open(_: &Config, _store_id: u64, _: Arc<Metrics>) -> Result<Self> {

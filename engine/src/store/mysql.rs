@@ -1,5 +1,6 @@
 //! MySQL and MariaDB, in the SQL that both understand, at READ COMMITTED.
 
+mod diagnose;
 mod errors;
 mod migrate;
 mod open_error;
@@ -21,6 +22,7 @@ use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{Driver, Pools, while_fresh};
 use super::rows::raw_cells;
+pub(super) use diagnose::diagnose;
 use errors::store_error;
 use migrate::migrate;
 use session::SessionFactory;

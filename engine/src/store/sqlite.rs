@@ -3,6 +3,8 @@
 //! SQLite has one writer at a time, so one connection writes.
 
 mod address;
+pub(crate) mod backup;
+mod diagnose;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +25,7 @@ use super::schema::{self, Applied};
 use crate::config::Migrate;
 
 use address::SqliteAddress;
+pub(super) use diagnose::diagnose;
 
 raw_cells!(sqlx::sqlite::SqliteRow);
 

@@ -7,27 +7,45 @@ use stockade::{
     PaymentDisposition, ProductId, ProductRef, Timestamp,
 };
 
-use super::output::{json, print_line, required, try_print_line, unshown};
+use super::output::{json, print_line, required, unshown};
+use super::rows::{self, Printer};
 use crate::command_error::CommandError;
 use crate::handlers::{OrderView, WaitingView};
 
 /// The most rows that a list reads at once.
 const PER_PAGE: u32 = 1_000;
 
+/// What the tables of the lists show.
+const HOLD_COLUMNS: &[&str] =
+    &["hold_id", "product_id", "sku", "qty", "status", "expires_at", "order_id", "customer"];
+const ORDER_COLUMNS: &[&str] = &[
+    "id",
+    "status",
+    "payment_disposition",
+    "amount",
+    "currency",
+    "created_at",
+    "reference",
+    "customer",
+];
+const WAITING_COLUMNS: &[&str] = &["key", "order_id", "outcome", "received_at", "ends_at"];
+
 /// How JSON writes the control character that begins a derived key.
 const DERIVED: &str = "\\u0001";
 
 pub(super) fn hold_command() -> Command {
-    let list = Command::new("list")
-        .about("Print holds one by one, as JSON Lines by ascending id")
-        .args(filters("holds", "ID", HoldStatus::ALL.iter().map(|one| one.as_str())));
+    let list = Command::new("list").about("Print holds one by one, by ascending id").args(filters(
+        "holds",
+        "ID",
+        HoldStatus::ALL.iter().map(|one| one.as_str()),
+    ));
     Command::new("hold").about("Look at holds").subcommand_required(true).subcommand(list)
 }
 
 pub(super) fn order_command() -> Command {
     let dispositions = PaymentDisposition::ALL.iter().map(|one| one.as_str());
     let list = Command::new("list")
-        .about("Print orders one by one, as JSON Lines by ascending id")
+        .about("Print orders one by one, by ascending id")
         .args(filters("orders", "ID", OrderStatus::ALL.iter().map(|one| one.as_str())))
         .args([
             Arg::new("disposition")
@@ -47,8 +65,8 @@ pub(super) fn order_command() -> Command {
 
 pub(super) fn payment_command() -> Command {
     let waiting = Command::new("waiting")
-        .about("Print payment events that wait for their order, as JSON Lines, the oldest first")
-        .args([count()]);
+        .about("Print payment events that wait for their order, the oldest first")
+        .args([count(), rows::flag()]);
     let remove = Command::new("remove")
         .about("Remove a payment event that waits: it stays recorded and is never applied")
         .arg(
@@ -71,7 +89,7 @@ fn count() -> Arg {
         .help("The most to print; default: all")
 }
 
-fn filters(what: &str, id: &'static str, statuses: impl Iterator<Item = &'static str>) -> [Arg; 7] {
+fn filters(what: &str, id: &'static str, statuses: impl Iterator<Item = &'static str>) -> [Arg; 8] {
     let moment = |name: &'static str| {
         Arg::new(name).long(name).value_name("MOMENT").value_parser(value_parser!(Timestamp))
     };
@@ -94,6 +112,7 @@ fn filters(what: &str, id: &'static str, statuses: impl Iterator<Item = &'static
             .value_parser(value_parser!(u64))
             .help(format!("Only {what} with ids above this one")),
         count(),
+        rows::flag(),
     ]
 }
 
@@ -129,15 +148,11 @@ impl Left {
     /// Prints a page, and returns whether there is still a reader.
     fn print<T: Serialize>(
         &mut self,
-        lines: impl IntoIterator<Item = Result<T, CommandError>>,
+        printer: Printer,
+        lines: impl ExactSizeIterator<Item = Result<T, CommandError>>,
     ) -> Result<bool, CommandError> {
-        for line in lines {
-            if !try_print_line(&json(&line?)?)? {
-                return Ok(false);
-            }
-            self.0 = self.0.saturating_sub(1);
-        }
-        Ok(true)
+        self.0 = self.0.saturating_sub(lines.len() as u64);
+        printer.print(lines)
     }
 }
 
@@ -179,7 +194,7 @@ impl<'a> HoldLine<'a> {
 
 /// `hold list`
 pub(super) async fn holds(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
-    let mut left = Left::of(matches);
+    let (mut left, printer) = (Left::of(matches), Printer::of(matches, HOLD_COLUMNS));
     let mut query = HoldQuery::new(PER_PAGE);
     query.product = given(matches, "product");
     query.customer = given(matches, "customer");
@@ -190,7 +205,7 @@ pub(super) async fn holds(engine: &AsyncEngine, matches: &ArgMatches) -> Result<
     while let Some(limit) = left.limit() {
         query.limit = limit;
         let page = engine.holds(query.clone()).await?;
-        if !left.print(page.items.iter().map(|hold| Ok(HoldLine::of(hold))))? {
+        if !left.print(printer, page.items.iter().map(|hold| Ok(HoldLine::of(hold))))? {
             break;
         }
         let Some(next) = page.next else { break };
@@ -201,7 +216,7 @@ pub(super) async fn holds(engine: &AsyncEngine, matches: &ArgMatches) -> Result<
 
 /// `order list`
 pub(super) async fn orders(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
-    let mut left = Left::of(matches);
+    let (mut left, printer) = (Left::of(matches), Printer::of(matches, ORDER_COLUMNS));
     let mut query = OrderQuery::new(PER_PAGE);
     query.product = given(matches, "product");
     query.customer = given(matches, "customer");
@@ -217,7 +232,7 @@ pub(super) async fn orders(engine: &AsyncEngine, matches: &ArgMatches) -> Result
         query.limit = limit;
         let page = engine.orders(query.clone()).await?;
         let lines = page.items.iter().map(OrderView::listed);
-        if !left.print(lines.map(|line| line.map_err(|error| unshown(&error))))? {
+        if !left.print(printer, lines.map(|line| line.map_err(|error| unshown(&error))))? {
             break;
         }
         let Some(next) = page.next else { break };
@@ -232,10 +247,11 @@ pub(super) async fn waiting_payments(
     matches: &ArgMatches,
 ) -> Result<(), CommandError> {
     let (mut left, mut after) = (Left::of(matches), None);
+    let printer = Printer::of(matches, WAITING_COLUMNS);
     while let Some(limit) = left.limit() {
         let page = engine.waiting_payments(after, limit).await?;
         let lines = page.items.iter().map(WaitingView::of);
-        if !left.print(lines.map(|line| line.map_err(|error| unshown(&error))))? {
+        if !left.print(printer, lines.map(|line| line.map_err(|error| unshown(&error))))? {
             break;
         }
         let Some(next) = page.next else { break };

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use clap::ArgMatches;
+use clap::{Arg, ArgAction, ArgMatches};
 use serde::Serialize;
 
 use crate::command_error::CommandError;
@@ -15,6 +15,11 @@ pub(super) fn required<T: Clone + Send + Sync + 'static>(
 ) -> Result<T, CommandError> {
     let missing = || CommandError::Setup(format!("{name} is missing"));
     matches.get_one(name).cloned().ok_or_else(missing)
+}
+
+/// The flag `--json`.
+pub(super) fn json_flag(help: &'static str) -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help(help)
 }
 
 /// Prints a report as one line of JSON, or indented for people.
@@ -40,7 +45,7 @@ fn unwritable(error: &serde_json::Error) -> CommandError {
 
 /// What cannot be shown as HTTP shows it.
 pub(super) fn unshown(rejection: &Rejection) -> CommandError {
-    CommandError::Runtime(rejection.detail().to_owned())
+    CommandError::Runtime(rejection.detail().into_owned())
 }
 
 /// Prints a line. A closed pipe is not an error.

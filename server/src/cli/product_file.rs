@@ -219,7 +219,7 @@ fn read_json(mut from: impl BufRead) -> Result<Vec<Line>, CommandError> {
         let record = match text {
             _ if is_too_long => Err(format!("a line has at most {LINE_MAX} bytes")),
             Ok(text) if text.trim().is_empty() => continue,
-            Ok(text) => parse_json(text).map_err(|error| error.detail().to_owned()),
+            Ok(text) => parse_json(text).map_err(|error| error.detail().into_owned()),
             Err(_) => Err("the line is not UTF-8".to_owned()),
         };
         push(&mut lines, (number, record))?;
@@ -260,7 +260,7 @@ fn read_csv(from: impl Read) -> Result<Vec<Line>, CommandError> {
             Ok(false) => return Ok(lines),
             Ok(true) if cells.len() == columns.len() => {
                 let cells = Cells { columns: &columns, cells: &cells };
-                cells.record().map_err(|error| error.detail().to_owned())
+                cells.record().map_err(|error| error.detail().into_owned())
             }
             Ok(true) => Err(format!(
                 "the header has {} columns, and the line has {}",

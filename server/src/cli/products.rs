@@ -9,13 +9,23 @@ use stockade::{
     AsyncEngine, Metadata, Money, Product, ProductId, ProductRef, PutProduct, Timestamp,
 };
 
-use super::output::{json, print_line, required, try_print_line, unshown};
+use super::output::{json, print_line, required, unshown};
 use super::product_file::{Format, STANDARD, Writer};
+use super::progress;
+use super::rows::{self, Printer};
 use crate::command_error::CommandError;
 use crate::handlers::ProductView;
 
 /// The most products that are read at once.
 const PER_PAGE: u32 = 1_000;
+
+const IMPORT_EXIT_CODES: &str = "\
+Exit codes: 0 imported; 1 lines were refused; 2 wrong arguments or settings; 3 the store or
+the operating system failed.";
+
+/// What the table of products shows.
+const COLUMNS: &[&str] =
+    &["id", "sku", "name", "price", "currency", "stock", "held", "pending", "sold"];
 
 const IMPORT: &str = "\
 Make or replace the products of a file, by their ids or SKUs. CSV has a header; JSON Lines
@@ -24,45 +34,55 @@ currency, stock, safety_stock, on_sale_from, on_sale_until, archived, metadata. 
 leaves out is reset, but for stock and archived. All lines are checked first: if one is bad,
 nothing is imported.";
 
-pub(super) fn command() -> Command {
-    let file = |help: &'static str| {
-        Arg::new("file")
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .required(true)
-            .help(help)
-    };
-    let format = || {
-        Arg::new("format")
-            .long("format")
-            .value_parser(Format::NAMES.to_vec())
-            .help("The format of FILE; default: by its extension, else jsonl")
-    };
-    let put = Command::new("put")
-        .about("Make a product, or replace all of it but its stock")
-        .args(put_flags());
-    let list = Command::new("list")
-        .about("Print products one by one, as JSON Lines by ascending id")
-        .args([
-            number("after", "ID").help("Only products with ids above this one"),
-            number("count", "N").help("The most to print; default: all"),
-        ]);
-    let export = Command::new("export")
+fn file(help: &'static str) -> Arg {
+    Arg::new("file")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .required(true)
+        .help(help)
+}
+
+fn format() -> Arg {
+    Arg::new("format")
+        .long("format")
+        .value_parser(Format::NAMES.to_vec())
+        .help("The format of FILE; default: by its extension, else jsonl")
+}
+
+/// `product export`, and `export` for short.
+pub(super) fn export_command() -> Command {
+    Command::new("export")
         .about("Write all products as `product import` reads them")
-        .args([file("The file, replaced when all is written; - is stdout"), format()]);
+        .args([file("The file, replaced when all is written; - is stdout"), format()])
+}
+
+/// `product import`, and `import` for short.
+pub(super) fn import_command() -> Command {
     let skip_bad = Arg::new("skip-bad").long("skip-bad").action(ArgAction::SetTrue);
-    let import = Command::new("import")
+    Command::new("import")
         .about("Make or replace the products of a file, by their ids or SKUs")
         .long_about(IMPORT)
+        .after_help(IMPORT_EXIT_CODES)
         .args([
             file("The file; - is stdin"),
             format(),
             skip_bad.help("Import the good lines although others are bad"),
-        ]);
+        ])
+}
+
+pub(super) fn command() -> Command {
+    let put = Command::new("put")
+        .about("Make a product, or replace all of it but its stock")
+        .args(put_flags());
+    let list = Command::new("list").about("Print products one by one, by ascending id").args([
+        number("after", "ID").help("Only products with ids above this one"),
+        number("count", "N").help("The most to print; default: all"),
+        rows::flag(),
+    ]);
     Command::new("product")
         .about("Make, list, export and import products")
         .subcommand_required(true)
-        .subcommands([put, list, export, import])
+        .subcommands([put, list, export_command(), import_command()])
 }
 
 fn number(name: &'static str, value: &'static str) -> Arg {
@@ -122,23 +142,22 @@ async fn put(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandEr
     request.on_sale_until = matches.get_one("on-sale-until").copied();
     request.metadata = matches.get_one("metadata").cloned();
     request.version = matches.get_one("if-version").copied();
-    print_line(&line(&engine.put_product(&request).await?.product)?)
+    print_line(&json(&view(&engine.put_product(&request).await?.product)?)?)
 }
 
-fn line(product: &Product) -> Result<String, CommandError> {
-    json(&ProductView::of(product).map_err(|error| unshown(&error))?)
+fn view(product: &Product) -> Result<ProductView<'_>, CommandError> {
+    ProductView::of(product).map_err(|error| unshown(&error))
 }
 
 async fn list(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
+    let printer = Printer::of(matches, COLUMNS);
     let mut left = matches.get_one("count").copied().unwrap_or(u64::MAX);
     let mut after = matches.get_one("after").copied().map(ProductId);
     while left > 0 {
         let limit = u32::try_from(left).map_or(PER_PAGE, |left| left.min(PER_PAGE));
         let page = engine.products(after, limit).await?;
-        for product in &page.items {
-            if !try_print_line(&line(product)?)? {
-                return Ok(());
-            }
+        if !printer.print(page.items.iter().map(view))? {
+            return Ok(());
         }
         left = left.saturating_sub(page.items.len() as u64);
         let Some(next) = page.next else { break };
@@ -147,7 +166,7 @@ async fn list(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandE
     Ok(())
 }
 
-async fn export(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
+pub(super) async fn export(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
     let path: PathBuf = required(matches, "file")?;
     let format = Format::of(matches, &path)?;
     if path == Path::new(STANDARD) {
@@ -165,7 +184,11 @@ async fn export(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), Comman
         CommandError::Runtime(format!("cannot write {}: {error}", part.display()))
     };
     let file = File::create(&part).map_err(|error| unwritable(&error))?;
-    let written = write_all(engine, Writer::new(format, BufWriter::new(file))).await;
+    let work = write_all(engine, Writer::new(format, BufWriter::new(file)));
+    let written = progress::watched("{spinner} {bytes} {msg}", "written", work, |bar| {
+        bar.set_position(part.metadata().map_or(0, |metadata| metadata.len()));
+    })
+    .await;
     let count = match written {
         Ok(count) => count,
         Err(error) => {

@@ -1,21 +1,16 @@
 //! Asks a provider over HTTPS: bounded in time, size and number, and never at another
 //! address than the setting's, because no redirect is followed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, StatusCode};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::https_client::{HttpsClient, causes, https_client};
 use crate::problem::{Code, Rejection};
 
 /// How long one answer may take: less than the server's `request_timeout` by default,
@@ -37,7 +32,7 @@ pub struct Answer {
 
 /// An HTTP client for providers' interfaces.
 pub struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpsClient,
     permits: Semaphore,
 }
 
@@ -45,19 +40,7 @@ impl HttpClient {
     /// Creates a client that trusts the system's certificates; none if TLS cannot be
     /// set up, which ring's default versions rule out.
     pub fn new() -> Option<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .ok()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .build(connector.build());
+        let client = https_client()?;
         Some(Self { client, permits: Semaphore::new(IN_FLIGHT_MAX) })
     }
 
@@ -118,15 +101,4 @@ pub fn request(
     }
     let request = request.header("accept", "application/json").body(Full::new(body.into()));
     request.map_err(|error| Rejection::internal(format!("cannot ask a provider: {error}")))
-}
-
-/// Joins an error with its causes, which hyper's text leaves out.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

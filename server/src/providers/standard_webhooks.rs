@@ -53,10 +53,13 @@ pub const EVENTS: &EventTable = &[
     ("dispute.closed", Neutral),
 ];
 
+/// The least bytes of a secret, after the specification.
+const SECRET_BYTES_MIN: usize = 24;
+
 /// Decodes a secret.
 pub fn key(secret: &str) -> Option<Vec<u8>> {
     let secret = secret.strip_prefix("whsec_").unwrap_or(secret);
-    BASE64.decode(secret).ok().filter(|key| !key.is_empty())
+    BASE64.decode(secret).ok().filter(|key| key.len() >= SECRET_BYTES_MIN)
 }
 
 /// Verifies the signature and its age.

@@ -172,7 +172,7 @@ fn keys_are_read_from_a_file() {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let mut command = program();
         command
-            .args(["--listen=127.0.0.1:0", "--store=sqlite::memory:"])
+            .args(["--listen=127.0.0.1:0", "--store=sqlite::memory:", "--demo"])
             .env("STOCKADE_API_KEYS_FILE", &path)
             .env("STOCKADE_API_KEYS", "shop:sell:secret-of-the-shop")
             .env("STOCKADE_API_KEY", "sesame");

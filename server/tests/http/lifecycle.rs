@@ -50,7 +50,7 @@ fn holds_survive_a_restart_without_reseeding() {
     let store = format!("--store=sqlite:{}", folder.path().join("kept.db").display());
     let start = || {
         let mut command = program();
-        command.args([&store, "--listen=127.0.0.1:0"]);
+        command.args([&store, "--listen=127.0.0.1:0", "--demo"]);
         Server::from_command(command, TempDir::new().unwrap())
     };
     let mut server = start();

@@ -198,7 +198,12 @@ fn it_does_not_listen_beyond_loopback_without_secrets() {
 #[test]
 fn a_secret_given_as_a_flag_is_warned_of_and_not_repeated() {
     let mut command = program();
-    command.args(["--listen=127.0.0.1:0", "--api-key=open-sesame", "--store=sqlite::memory:"]);
+    command.args([
+        "--listen=127.0.0.1:0",
+        "--api-key=open-sesame",
+        "--store=sqlite::memory:",
+        "--demo",
+    ]);
     let server = Server::from_command(command, TempDir::new().unwrap());
     wait_until("it is warned of", SOON, || server.log().contains("STOCKADE_API_KEY"));
     assert!(!server.log().contains("sesame"), "{}", server.log());

@@ -15,7 +15,9 @@ const OK: &str = r#"{"message":"ok","result":"<text>"}"#;
 /// Starts a server with these secrets on the store of a directory.
 fn with_secrets(folder: &TempDir, secrets: &str) -> Server {
     let mut command = program();
-    command.args(["serve", "--listen=127.0.0.1:0"]).env("STOCKADE_WEBHOOK_SECRET", secrets);
+    command
+        .args(["serve", "--listen=127.0.0.1:0", "--demo"])
+        .env("STOCKADE_WEBHOOK_SECRET", secrets);
     command.args(Backend::Sqlite.flags(folder.path()));
     Server::from_command(command, TempDir::new().unwrap())
 }

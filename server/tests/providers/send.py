@@ -419,7 +419,7 @@ def main() -> None:
         "razorpay_secret": f"new,{RAZORPAY}",
         "paymob_secret": f"new,{PAYMOB}",
         "checkout_secret": f"new,{CHECKOUT}",
-        "standard_webhooks_secret": f"whsec_AAAA,{STANDARD}",
+        "standard_webhooks_secret": f"whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,{STANDARD}",
         "paypal_credentials": f"{PayPal.client}:{PayPal.secret}",
         "paypal_webhook_id": f"0AA0000000000000A,{PayPal.webhook_id}",
         "paypal_url": PayPal.serve(),

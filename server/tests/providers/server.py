@@ -17,7 +17,8 @@ class Server:
 
     def __init__(self, binary: str, settings: dict[str, str]) -> None:
         environment = {f"STOCKADE_{name.upper()}": value for name, value in settings.items()}
-        arguments = ["--store=sqlite::memory:", "--listen=127.0.0.1:0", "--log-level=error"]
+        arguments = ["--store=sqlite::memory:", "--demo", "--listen=127.0.0.1:0"]
+        arguments += ["--log-level=error"]
         # Without the settings of the environment.
         self.process = subprocess.Popen(
             [binary, "serve", *arguments],

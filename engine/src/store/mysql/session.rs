@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
 use super::errors::store_error;
 use super::url::Target;
+use crate::config::Config;
 use crate::store::StoreOptions;
 use crate::store::error::{Fault, StoreError, StoreResult};
 
@@ -37,8 +38,12 @@ pub(super) struct SessionFactory {
 
 impl SessionFactory {
     pub fn new(options: &StoreOptions) -> StoreResult<Self> {
-        let target = Target::parse(&options.config.store)?;
-        Ok(Self { target, settings: settings(options.config.lock_wait) })
+        Self::of(&options.config)
+    }
+
+    pub fn of(config: &Config) -> StoreResult<Self> {
+        let target = Target::parse(&config.store)?;
+        Ok(Self { target, settings: settings(config.lock_wait) })
     }
 
     /// Connects, sets the session and checks the server's variables.
