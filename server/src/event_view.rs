@@ -54,6 +54,11 @@ impl<'a> EventView<'a> {
             metadata: event.metadata.as_ref(),
         }
     }
+
+    /// Shows an event without the metadata of its hold or order.
+    pub fn brief(event: &'a Event) -> Self {
+        Self { metadata: None, ..Self::of(event) }
+    }
 }
 
 #[cfg(test)]

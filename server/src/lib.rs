@@ -18,6 +18,7 @@ mod cli;
 mod client_address;
 mod command_error;
 mod connection;
+mod control_room;
 mod cors;
 mod demo;
 mod environment;

@@ -170,7 +170,8 @@ fn greet(store: &str, demo_products: usize, url: Option<&str>) {
         false => format!("stockade load --url {url}"),
     };
     let text = format!(
-        "{did}\ntry:  {next}\nthen: {sale} plays a flash sale, and checks the stock afterwards"
+        "{did}\ntry:  {next}\nthen: {sale} plays a flash sale, and checks the stock afterwards\n\
+         see:  {url}/admin shows both live, in a browser"
     );
     // A closed stdout is not an error.
     let _ = writeln!(io::stdout(), "{text}");
