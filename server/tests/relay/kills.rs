@@ -59,7 +59,7 @@ fn killed_relays_lose_nothing_on_mariadb() {
     killed_relays(Backend::MariaDb, 8, 80);
 }
 
-/// The long run prints the figures that docs/events.md names.
+/// The long run: 100,000 events on each store. It prints its figures.
 #[test]
 fn a_hundred_thousand_events_survive_kills() {
     if std::env::var_os("STOCKADE_TEST_LONG").is_none() {
