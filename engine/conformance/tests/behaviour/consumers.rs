@@ -146,7 +146,7 @@ fn dead_letters_are_due_again_when_they_are_resent(world: &World) {
         let revision = consumers.save(&lease, &at(9), TTL).await.expect("saved");
         assert!(revision.is_some_and(|revision| revision > lease.revision));
         assert_eq!(consumers.resend("erp", None).await.expect("resent"), 2);
-        assert_eq!(read(UndeliveredState::Dead, 0, 9).await, []);
+        assert_eq!(read(UndeliveredState::Dead, 0, 9).await, Vec::<u64>::new());
     });
 }
 
