@@ -1,7 +1,7 @@
 # `make run` starts the server on its embedded store; `make check` installs what
 # the tests need and runs every check, as CI does.
 
-.PHONY: run check check-long deps lint features package test ffi header install-c python laravel bench-laravel openapi openapi-long schemathesis providers deny proof fuzz bench bench-quick bench-ffi plot
+.PHONY: run check check-long deps lint features package test ffi header install-c python node deploy laravel bench-laravel openapi openapi-long schemathesis providers control-room deny proof fuzz bench bench-quick bench-ffi plot
 
 # Nothing is skipped: a program that is not installed fails the tests that need it.
 export STOCKADE_TEST_REQUIRE = all
@@ -9,7 +9,7 @@ export STOCKADE_TEST_REQUIRE = all
 run:
 	cargo run --release --bin stockade
 
-check: deps lint features package test laravel openapi schemathesis providers deny
+check: deps lint features package test node deploy laravel openapi schemathesis providers control-room deny
 	@echo "all checks passed"
 
 # The behaviour suite on later servers than those installed: MariaDB 11.8 alone
@@ -69,6 +69,16 @@ test:
 python:
 	.ci/python
 
+# The Node client: types, lints, tests on the server that is built, and its package.
+node:
+	cargo build --workspace --all-targets --quiet --locked
+	server/client-node/check
+
+# The examples of systemd, nginx, Caddy, Kubernetes and monitoring, as they stand.
+deploy:
+	cargo build --workspace --all-targets --quiet --locked
+	server/tests/deploy/run
+
 # The C ABI, its header, examples and tests under valgrind, then the PHP
 # package with its tests under php-fpm. A missing tool is a failure. Builds the
 # whole workspace, so that features do not differ and nothing is built twice.
@@ -108,6 +118,11 @@ schemathesis:
 # Sends the server the webhooks that the payment providers' own libraries sign.
 providers:
 	server/tests/providers/run
+
+# Drives the control room in headless Chromium; screenshots are in
+# target/control_room.
+control-room:
+	server/tests/control_room/run
 
 # Runs every part of the proof in its long form and writes RELIABILITY.md.
 # SEEDS=N tries N seeds of each part instead of its own number.

@@ -129,7 +129,7 @@ def broken_links(document: pathlib.Path) -> Iterator[str]:
 
 def source_words() -> list[set[str]]:
     """Returns the words of each source: of its path and of its code without comment lines."""
-    kinds = ["rs", "sql", "php", "py", "pyi", "h", "c", "yaml", "toml"]
+    kinds = ["rs", "sql", "php", "py", "pyi", "h", "c", "yaml", "toml", "ts", "service"]
     command = ["git", "ls-files", "-zco", "--exclude-standard", "--", ":!.ci"]
     command += [f"*.{kind}" for kind in kinds]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)

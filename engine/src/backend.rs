@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::call::{Request, Response, Retry};
 use crate::config::Config;
+use crate::consumers::Consumers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Lifecycle;
 use crate::model::Timestamp;
@@ -46,6 +47,15 @@ pub(crate) trait Backend: Send + Sync {
     /// `misuse` for a backend without such a clock.
     fn advance_clock(&self, _by: Duration) -> BoxFuture<'_, Result<Timestamp>> {
         Box::pin(std::future::ready(Err(no_manual_clock())))
+    }
+
+    /// Returns the consumers of this backend's store.
+    ///
+    /// # Errors
+    /// `misuse` for a backend without a store of its own.
+    fn consumers(&self) -> Result<Consumers> {
+        let why = "a client of a running engine has no consumers: open its database instead";
+        Err(Error::new(ErrorKind::Misuse, why))
     }
 
     /// The prefix of this store's Redis keys; `None` without Redis.

@@ -16,6 +16,7 @@ use crate::audit::AuditReport;
 use crate::backend::Backend;
 use crate::call::{Request, Response, operations};
 use crate::config::Config;
+use crate::consumers::Consumers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features;
 use crate::local;
@@ -289,6 +290,16 @@ impl AsyncEngine {
     /// A client that may send calls can do everything that this engine does.
     pub async fn serve_call(&self, call: RemoteCall) -> Vec<u8> {
         rpc::serve(&*self.backend, call).await
+    }
+
+    /// Returns the consumers of the store's events, which remember their position: for
+    /// a relay. Reading events alone needs [`AsyncEngine::events_after`].
+    ///
+    /// # Errors
+    /// `misuse` for the client of a running engine, and after [`AsyncEngine::close`].
+    pub fn consumers(&self) -> Result<Consumers> {
+        self.backend.lifecycle().check_usable()?;
+        self.backend.consumers()
     }
 
     /// Drains queued requests and closes the store, as [`Engine::close`] does.

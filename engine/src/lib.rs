@@ -99,6 +99,7 @@ mod call;
 mod clock;
 mod combiner;
 mod config;
+mod consumers;
 mod diagnosis;
 mod engine;
 mod error;
@@ -140,6 +141,10 @@ pub use backup::{BackupReport, backup, restore};
 #[cfg(feature = "testing")]
 pub use clock::{Clock, ManualClock, StoreClock};
 pub use config::{ClockSource, Config, LatePayment, Migrate, Setting};
+pub use consumers::{
+    Acquired, ConsumerChanges, ConsumerPosition, ConsumerStatus, Consumers, EventRow, Lease,
+    Undelivered, UndeliveredState,
+};
 pub use diagnosis::{
     Diagnosis, MySqlFacts, RedisFacts, SqliteFacts, StoreFacts, TableSize, diagnose,
 };

@@ -27,6 +27,7 @@ use crate::call::{Request, Response, Retry};
 use crate::clock::{Clock, ManualClock, StoreClock, SystemClock};
 use crate::combiner::{Combiner, CommandResponse, LaneId};
 use crate::config::{ClockSource, Config, Migrate};
+use crate::consumers::Consumers;
 use crate::error::{Error, Result};
 use crate::ledger::Command;
 use crate::lifecycle::Lifecycle;
@@ -209,6 +210,10 @@ impl Backend for LocalBackend {
             self.sweep().await?;
             Ok(now)
         })
+    }
+
+    fn consumers(&self) -> Result<Consumers> {
+        Ok(Consumers::new(Arc::clone(&self.services.store)))
     }
 
     #[cfg(feature = "testing")]

@@ -65,6 +65,8 @@ impl Retention {
             [
                 Purge::Payments { older_than: older_than.max(PAYMENTS_MIN) },
                 Purge::Events { older_than, from: 0 },
+                Purge::EventRows { older_than },
+                Purge::DeadLetters { older_than },
                 // An order is answered again by its key, if its hold's token is shown.
                 Purge::Holds {
                     older_than: older_than.max(keys),

@@ -6,6 +6,7 @@
 mod audit;
 mod carts;
 mod connection;
+mod consumers;
 mod customers;
 mod database;
 mod diagnose;
@@ -48,6 +49,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use prometheus_client::metrics::counter::Counter;
 
+pub(crate) use consumers::ConsumerStore;
 pub(crate) use diagnose::diagnose;
 pub(crate) use error::{Fault, StoreError, StoreResult};
 #[cfg(feature = "sqlite")]
@@ -239,6 +241,10 @@ pub(crate) enum Purge {
     Payments { older_than: Duration },
     /// Outbox rows with ids from `from` on.
     Events { older_than: Duration, from: u64 },
+    /// Rows of the plain table of events.
+    EventRows { older_than: Duration },
+    /// Dead letters of consumers.
+    DeadLetters { older_than: Duration },
     /// Rows of ended holds, with their orders if these are final and old; `None`
     /// keeps orders for ever. The store remembers how far it came.
     Holds { older_than: Duration, orders_older_than: Option<Duration> },
@@ -252,6 +258,8 @@ impl Purge {
             Self::Waiting { .. } => "payments_waiting",
             Self::Payments { .. } => "payments",
             Self::Events { .. } => "outbox",
+            Self::EventRows { .. } => "event_rows",
+            Self::DeadLetters { .. } => "dead_letters",
             Self::Holds { .. } => "hold_batches",
         }
     }
@@ -443,6 +451,11 @@ pub(crate) trait Store: Send + Sync {
 
     /// Reads the events after `cursor`, at a cost independent of the history's length.
     fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>>;
+
+    /// The part that keeps consumers of the events; `None` for a store without.
+    fn consumers(&self) -> Option<&dyn ConsumerStore> {
+        None
+    }
 
     /// Deletes some rows of history, in one short transaction.
     fn purge(&self, purge: Purge) -> BoxFuture<'_, StoreResult<PurgeStep>>;

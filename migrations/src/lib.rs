@@ -24,7 +24,7 @@ macro_rules! files {
             13 "order_references", 14 "payment_references", 21 "carts",
             22 "cart_of_holds",
             25 "customers", 26 "customer_orders", 27 "order_dispositions",
-            28 "hold_metadata")
+            28 "hold_metadata", 35 "consumers", 36 "undelivered", 37 "event_rows")
     };
     ($dialect:literal, $($zeros:literal: $($number:literal $name:literal),*);*) => {
         [$($((
@@ -35,7 +35,7 @@ macro_rules! files {
     };
 }
 
-fn migrator(files: [(i64, &'static str, &'static str); 20]) -> Migrator {
+fn migrator(files: [(i64, &'static str, &'static str); 23]) -> Migrator {
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def events_of(engine: Engine, kind: EventKind) -> list[Event]:
-    return [event for event in engine.iter_events() if event.kind is kind]
+    return [event for event in engine.events() if event.kind is kind]
 
 
 def test_events_and_orders_name_who_asked(engine: Engine) -> None:
@@ -43,14 +43,14 @@ def test_events_and_orders_name_who_asked(engine: Engine) -> None:
     order = clerk.create_order(clerk.create_hold(lamp, 2))
     assert order.created_by == "warehouse/Ann \u00e4"
     assert engine.order(order.id).created_by == order.created_by
-    assert {event.actor for event in engine.iter_events()} == {order.created_by}
-    last = list(engine.iter_events())[-1].cursor
+    assert {event.actor for event in engine.events()} == {order.created_by}
+    last = list(engine.events())[-1].cursor
 
     # A handle of a handle has its own name, and the engine has none.
     clerk.acting_as("till").adjust_stock(lamp, -1, "broken")
     engine.create_hold(lamp, 1)
     engine.acting_as("shop").cancel_order(order.id, reason="by phone")
-    found = [(event.kind, event.actor, event.reason) for event in engine.iter_events(last)]
+    found = [(event.kind, event.actor, event.reason) for event in engine.events(last)]
     assert found == [
         (EventKind.STOCK_ADJUSTED, "till", "broken"),
         (EventKind.HOLD_CREATED, None, None),
@@ -146,7 +146,7 @@ async def test_an_async_handle_is_like_a_blocking_one(store: Store) -> None:
         assert (order.created_by, order.metadata) == ("clerk", {"gift": True})
         cart = await engine.create_holds({lamp.id: 1}, metadata='{"a": 1}')
         assert [one.metadata for one in cart] == [{"a": 1}]
-        actors = [event.actor async for event in engine.iter_events()]
+        actors = [event.actor async for event in engine.events()]
         assert actors == ["clerk"] * 4 + [None]
         receipt = await engine.record_payment("paid", order_reference="2026-1")
         assert receipt.status is PaymentStatus.WAITING

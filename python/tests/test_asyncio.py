@@ -176,7 +176,7 @@ async def test_pages_in_asyncio(store: Store) -> None:
     async with store.async_engine() as engine:
         ids = [(await engine.create_product(f"Lamp {n}", 1, 1)).id for n in range(5)]
         assert [product.id async for product in engine.iter_products(page=2)] == ids
-        assert len([event async for event in engine.iter_events(page=2)]) == 10
+        assert len([event async for event in engine.events(page=2)]) == 10
 
 
 def test_one_engine_serves_several_loops(shared_store: Store) -> None:
@@ -233,4 +233,4 @@ def test_both_engines_have_the_same_calls() -> None:
         }
 
     assert signatures(stockade._native.Engine) == signatures(stockade._native.AsyncEngine)
-    assert {"iter_products", "iter_events"} <= set(vars(Engine)) & set(vars(AsyncEngine))
+    assert {"iter_products", "events"} <= set(vars(Engine)) & set(vars(AsyncEngine))

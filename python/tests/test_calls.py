@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -166,14 +167,27 @@ def test_products_and_events_are_read_in_pages(engine: Engine) -> None:
     assert [product.id for product in engine.iter_products(ids[3], page=1)] == ids[4:]
 
     holds = [engine.create_hold(ids[4], 1) for _ in range(3)]
-    events = [event for event in engine.iter_events(page=2) if event.product_id == ids[4]]
+    events = [event for event in engine.events(page=2) if event.product_id == ids[4]]
     assert [event.kind for event in events] == [
         EventKind.PRODUCT_CREATED,
         EventKind.STOCK_ADJUSTED,
         *[EventKind.HOLD_CREATED] * 3,
     ]
     assert [event.hold_id for event in events[2:]] == [hold.id for hold in holds]
-    assert list(engine.iter_events(events[-1].cursor)) == []
+    assert list(engine.events(events[-1].cursor)) == []
+
+
+def test_events_are_followed(engine: Engine) -> None:
+    lamp = engine.create_product("Lamp", 1, 5)
+    events = engine.events(follow=True, every=0.01, page=1)
+    assert [next(events).kind for _ in range(2)] == [
+        EventKind.PRODUCT_CREATED,
+        EventKind.STOCK_ADJUSTED,
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, events)
+        hold = engine.create_hold(lamp.id, 1)
+        assert following.result(timeout=30).hold_id == hold.id
 
 
 def test_an_audit_counts_every_unit(engine: Engine) -> None:

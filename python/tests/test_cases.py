@@ -66,7 +66,7 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
         return with_lines
 
     def events(*, product_id: int) -> object:
-        kinds = [event.kind for event in engine.iter_events() if event.product_id == product_id]
+        kinds = [event.kind for event in engine.events() if event.product_id == product_id]
         return {"types": kinds}
 
     return {

@@ -36,7 +36,7 @@ def test_a_hold_that_ends_returns_its_units(stockade: Engine, stockade_clock: Cl
     assert stockade.clock.advance(timedelta(microseconds=1)) == hold.expires_at
     assert stockade.product(lamp.id).stock == 5
     assert stockade.hold(hold.id).status is HoldStatus.EXPIRED
-    assert [event.kind for event in stockade.iter_events()][-1] is EventKind.HOLD_EXPIRED
+    assert [event.kind for event in stockade.events()][-1] is EventKind.HOLD_EXPIRED
     assert stockade.audit().consistent
 
 

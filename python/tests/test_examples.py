@@ -297,7 +297,7 @@ def test_the_sweeper_process(shop: Store) -> None:
                 # From the store: a read alone already reports it as expired.
                 wait_until(
                     "the sweep",
-                    lambda: any(event.kind == "hold.expired" for event in engine.iter_events()),
+                    lambda: any(event.kind == "hold.expired" for event in engine.events()),
                 )
             finally:
                 sweeper.send_signal(signal.SIGTERM)

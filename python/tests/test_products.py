@@ -106,7 +106,7 @@ def test_a_change_keeps_clears_and_sets(memory: Engine) -> None:
     assert (changed.sku, changed.stock, changed.in_stock) == ("LAMP-2", 6, 10)
     with pytest.raises(VersionMismatchError):
         memory.change_product(lamp.id, name="Lamp", version=cleared.version)
-    reasons = [event.reason for event in memory.iter_events() if event.reason is not None]
+    reasons = [event.reason for event in memory.events() if event.reason is not None]
     assert "import" in reasons
 
 
@@ -230,7 +230,7 @@ def test_lists_show_no_token_and_have_an_end(memory: Engine) -> None:
     erased = memory.erase_customer("ann")
     assert (erased.holds, erased.orders) == (2, 1)
     assert memory.orders(customer="ann").items == ()
-    assert EventKind.CUSTOMER_ERASED in [event.kind for event in memory.iter_events()]
+    assert EventKind.CUSTOMER_ERASED in [event.kind for event in memory.events()]
 
 
 def test_a_payment_that_waits_is_listed_and_taken_out(memory: Engine) -> None:

@@ -12,7 +12,7 @@ use crate::caller::Caller;
 use crate::client_address::{ClientAddress, TrustedProxies};
 use crate::cors::Origins;
 use crate::listeners::{Peer, Transport};
-use crate::local_guard::LocalGuard;
+use crate::local_guard::{LocalGuard, is_own_page};
 use crate::problem::{Code, Rejection};
 use crate::rate_limit::RateLimit;
 use crate::router::{Endpoint, Path, unknown_path};
@@ -100,7 +100,7 @@ impl Admission {
         };
         self.local_guard.check(head, origins)?;
         let required = endpoint.scope();
-        let caller = self.auth.authenticate(required, &head.headers)?;
+        let caller = self.auth.authenticate(required, &head.headers, is_own_page(head))?;
         self.count_key(&caller)?;
         self.auth.authorize(&caller, required)?;
         Ok(Admitted { endpoint, caller, client })

@@ -17,6 +17,7 @@ use crate::body;
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::command_error::CommandError;
+use crate::control_room::ControlRoom;
 use crate::handlers::{self, HoldBatch};
 use crate::limits::{Limit, Permit};
 use crate::listeners::Peer;
@@ -41,6 +42,8 @@ pub struct App {
     /// Issues ids for requests, and for connections that were rejected before a
     /// request.
     pub ids: RequestIds,
+    /// The page for operators.
+    pub control_room: ControlRoom,
     router: Router,
     admission: Admission,
     in_flight: Limit,
@@ -66,6 +69,7 @@ impl App {
                 Providers::new(settings),
             ),
             ids: RequestIds::new(),
+            control_room: ControlRoom::new(),
             router: Router::new().map_err(|error| {
                 CommandError::Runtime(format!("cannot build the route table: {error}"))
             })?,
@@ -102,6 +106,12 @@ impl App {
         let answer = match admitted {
             Ok(admitted) if admitted.endpoint == Endpoint::CreateHoldBatch => {
                 self.hold_batch(&head, body, &request_id, admitted).await
+            }
+            Ok(Admitted { endpoint: Endpoint::ControlRoomFile, .. }) => {
+                self.control_room.file(head.uri.path(), &head.headers)
+            }
+            Ok(Admitted { endpoint: Endpoint::ControlRoomStream, .. }) => {
+                ControlRoom::stream(&self)
             }
             admitted => {
                 let answer = self.answer(&head, body, admitted, segments, deadline).await;

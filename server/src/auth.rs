@@ -41,17 +41,20 @@ impl Auth {
     ///
     /// # Errors
     /// `unauthorized` for a wrong key, and without any key set for a web page at
-    /// an endpoint of operators.
+    /// an endpoint of operators, unless it is the control room on this machine.
     pub fn authenticate(
         &self,
         required: RequiredScope,
         headers: &HeaderMap,
+        is_own_page: bool,
     ) -> Result<Caller, Rejection> {
         match required {
             RequiredScope::None => return Ok(self.keyless()),
             // Without a key the server listens on loopback only and trusts
             // every local client, except a web page in the operator's browser.
-            RequiredScope::Key(_) if self.keys.is_empty() && headers.contains_key(ORIGIN) => {
+            RequiredScope::Key(_)
+                if self.keys.is_empty() && headers.contains_key(ORIGIN) && !is_own_page =>
+            {
                 let why = "a web page may use this endpoint only with an API key";
                 return Err(Rejection::Secret(SCHEME, why));
             }
@@ -116,7 +119,7 @@ impl Auth {
             )),
             Transport::Tcp => {
                 let required = RequiredScope::Key(Scope::Operate);
-                let caller = self.authenticate(required, headers)?;
+                let caller = self.authenticate(required, headers, false)?;
                 self.authorize(&caller, required)?;
                 Ok(caller)
             }
@@ -187,7 +190,7 @@ mod tests {
         required: RequiredScope,
         headers: &HeaderMap,
     ) -> Result<String, Rejection> {
-        let caller = auth.authenticate(required, headers)?;
+        let caller = auth.authenticate(required, headers, false)?;
         auth.authorize(&caller, required)?;
         Ok(caller.name().map_or(String::new(), ToString::to_string))
     }

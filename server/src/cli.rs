@@ -2,6 +2,7 @@
 
 mod backup;
 mod doctor;
+mod events;
 mod generate;
 mod import;
 mod lists;
@@ -11,6 +12,7 @@ mod output;
 mod product_file;
 mod products;
 mod progress;
+mod relay;
 mod rows;
 mod runtime;
 
@@ -58,6 +60,8 @@ fn command() -> Command {
             engine(lists::hold_command()),
             engine(lists::order_command()),
             engine(lists::payment_command()),
+            engine(events::command()),
+            with_settings(relay::command(), Uses::All),
             engine(maintenance::customer_command()),
             engine(maintenance::audit_command()),
             engine(maintenance::sweep_command()),
@@ -101,9 +105,14 @@ pub fn main() -> ExitCode {
 
 fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
     // Settings are global flags: clap passes them down to the subcommand.
-    let (name, matches) = matches.subcommand().unwrap_or(("serve", matches));
+    let (name, mut matches) = matches.subcommand().unwrap_or(("serve", matches));
     // `hold list`: the flags are those of the innermost command.
-    let (action, matches) = matches.subcommand().unwrap_or(("", matches));
+    let mut actions = Vec::new();
+    while let Some((action, inner)) = matches.subcommand() {
+        actions.push(action);
+        matches = inner;
+    }
+    let action = actions.join(" ");
     // These describe the program itself, whatever its settings are.
     match name {
         "completions" => {
@@ -132,8 +141,14 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
         "restore" => in_runtime(backup::restore(values, matches)),
         "migrate" => maintenance::migrate(values, matches),
         "serve" => in_runtime(serve::run(values.config, values.settings)),
+        "relay" if action.is_empty() => {
+            let settings = values.settings.clone();
+            in_runtime(with_engine(values, async |engine| {
+                relay::deliver(engine, &settings).await.map(|()| ExitCode::SUCCESS)
+            }))
+        }
         _ => in_runtime(with_engine(values, async |engine| {
-            execute(engine, name, action, matches).await
+            execute(engine, name, &action, matches).await
         })),
     }
 }
@@ -155,6 +170,10 @@ async fn execute(
         ("hold", _) => lists::holds(engine, matches).await?,
         ("order", _) => lists::orders(engine, matches).await?,
         ("payment", "remove") => lists::remove_payment(engine, matches).await?,
+        ("events", _) => events::run(engine, matches).await?,
+        ("relay", "status") => relay::status(engine).await?,
+        ("relay", "dead-letters list") => relay::dead_letters(engine, matches).await?,
+        ("relay", _) => return relay::resend(engine, matches).await,
         ("payment", _) => lists::waiting_payments(engine, matches).await?,
         ("customer", _) => maintenance::erase(engine, matches).await?,
         _ => return Err(CommandError::Setup(format!("unknown command {name} {action}"))),

@@ -11,6 +11,7 @@ use crate::api_keys::ApiKeys;
 use crate::app::App;
 use crate::command_error::CommandError;
 use crate::connection::ConnectionServer;
+use crate::control_room::ControlRoom;
 use crate::listeners::Peer;
 pub use crate::listeners::Transport;
 use crate::providers::Providers;
@@ -42,6 +43,7 @@ impl Server {
         let mut app = App::new(engine, settings, ApiKeys::load(settings)?)?;
         app.state.verifier = Verifier::with_clock(&settings.webhook_secret, || NOW);
         app.state.providers = Providers::with_clock(settings, || NOW);
+        app.control_room = ControlRoom::without_viewers();
         Ok(Self { app: Arc::new(app), serving: ConnectionServer::new(settings) })
     }
 

@@ -60,8 +60,10 @@ async fn execute(
         Endpoint::Products => products::products(call).await,
         Endpoint::CreateHold => shop::create_hold(call).await,
         Endpoint::CreateHolds => carts::create_holds(call).await,
-        // The app streams it.
-        Endpoint::CreateHoldBatch => Err(Rejection::internal("a batch has no complete body")),
+        // The app answers these itself.
+        Endpoint::CreateHoldBatch | Endpoint::ControlRoomFile | Endpoint::ControlRoomStream => {
+            Err(Rejection::internal("this endpoint has no reply of a handler"))
+        }
         Endpoint::Hold => shop::hold(call).await,
         Endpoint::ReleaseHold => shop::release_hold(call).await,
         Endpoint::ExtendHold => shop::extend_hold(call).await,

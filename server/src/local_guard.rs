@@ -41,6 +41,18 @@ pub fn forwarding_header(headers: &HeaderMap) -> Option<&str> {
     headers.keys().map(HeaderName::as_str).find(forwards)
 }
 
+/// Whether a web page made the request that this server served itself, under a name
+/// of this machine, and no proxy forwarded it.
+pub fn is_own_page(head: &Parts) -> bool {
+    let mut origins = head.headers.get_all(ORIGIN).iter();
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let (Some(origin), None) = (origins.next(), origins.next()) else { return false };
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let (origin, host) = (origin.as_bytes(), host.as_bytes());
+    let is_same = origin.strip_prefix(b"http://").is_some_and(|one| one.eq_ignore_ascii_case(host));
+    is_same && is_loopback(host) && forwarding_header(&head.headers).is_none()
+}
+
 /// Rejects requests that did not originate on this machine.
 #[derive(Debug)]
 pub struct LocalGuard {
@@ -112,25 +124,35 @@ impl LocalGuard {
         Ok(())
     }
 
-    /// Whether an authority names the loopback interface of this machine.
+    /// Whether an authority names the loopback interface of this machine, or the host
+    /// of the setting `listen`.
     fn is_loopback_host(&self, authority: &[u8]) -> bool {
-        let Ok(authority) = str::from_utf8(authority) else { return false };
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => authority,
-        };
-        // A fully qualified name may end with a dot.
-        let name = host.strip_suffix('.').unwrap_or(host);
-        let without_prefix =
-            host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let is_loopback = without_prefix.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-        // `*.localhost` is loopback in every browser, whatever DNS says.
-        let is_localhost = name.eq_ignore_ascii_case("localhost")
-            || name.to_ascii_lowercase().ends_with(".localhost");
-        let is_listen_host =
-            !self.listen_host.is_empty() && host.eq_ignore_ascii_case(&self.listen_host);
-        is_loopback || is_localhost || is_listen_host
+        let is_listen_host = !self.listen_host.is_empty()
+            && host_of(authority).is_some_and(|host| host.eq_ignore_ascii_case(&self.listen_host));
+        is_listen_host || is_loopback(authority)
     }
+}
+
+/// Returns an authority without its port.
+fn host_of(authority: &[u8]) -> Option<&str> {
+    let authority = str::from_utf8(authority).ok()?;
+    Some(match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    })
+}
+
+/// Whether an authority names the loopback interface of every machine.
+fn is_loopback(authority: &[u8]) -> bool {
+    let Some(host) = host_of(authority) else { return false };
+    // A fully qualified name may end with a dot.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let without_prefix =
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    // `*.localhost` is loopback in every browser, whatever DNS says.
+    without_prefix.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        || name.eq_ignore_ascii_case("localhost")
+        || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
 /// Returns the beginning of a header value, safe to print.
@@ -215,6 +237,36 @@ mod tests {
         }
         assert!(!passes(&guard, "/", &[host, ("sec-fetch-site", "cross-site")]));
         assert!(!passes(&guard, "/", &[("origin", "http://localhost:8080")]));
+    }
+
+    #[test]
+    fn a_page_is_own_only_under_a_name_of_this_machine() {
+        let is_own = |headers: &[(&str, &str)]| {
+            let mut request = Request::builder();
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            is_own_page(&request.body(()).unwrap().into_parts().0)
+        };
+        for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "localhost"] {
+            assert!(is_own(&[("host", host), ("origin", &format!("http://{host}"))]), "{host}");
+        }
+        let host = ("host", "localhost:8080");
+        let own = ("origin", "http://localhost:8080");
+        for headers in [
+            // A name that resolves to 127.0.0.1.
+            &[("host", "evil.example:8080"), ("origin", "http://evil.example:8080")][..],
+            &[host],
+            &[own],
+            &[host, ("origin", "http://localhost:3000")],
+            &[host, ("origin", "https://localhost:8080")],
+            &[host, ("origin", "null")],
+            &[host, own, ("origin", "http://evil.example")],
+            &[host, own, ("host", "evil.example")],
+            &[host, own, ("x-forwarded-for", "10.0.0.1")],
+        ] {
+            assert!(!is_own(headers), "{headers:?}");
+        }
     }
 
     #[test]

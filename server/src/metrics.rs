@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::problem::Code;
+use crate::relay::RelayMetrics;
 
 /// The content type of `/metrics`.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -60,6 +61,8 @@ pub struct Metrics {
     turned_away: Counter,
     accept_errors: Counter,
     provider_events: Family<ProviderLabels, Counter>,
+    /// The metrics of the relay, which counts into them.
+    pub relay: RelayMetrics,
 }
 
 impl Metrics {
@@ -75,12 +78,14 @@ impl Metrics {
             turned_away: Counter::default(),
             accept_errors: Counter::default(),
             provider_events: Family::default(),
+            relay: RelayMetrics::default(),
         };
         metrics.registry.register(
             "provider_events",
             "Verified events of payment providers, by what they mean",
             metrics.provider_events.clone(),
         );
+        metrics.relay.register(&mut metrics.registry);
         let registry = metrics.registry.sub_registry_with_prefix("http");
         registry.register("requests", "Requests completed", metrics.requests.clone());
         registry.register(

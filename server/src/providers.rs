@@ -316,7 +316,10 @@ pub fn check_settings(settings: &Settings) -> Result<(), String> {
     }
     let keys = &settings.standard_webhooks_secret;
     if keys.iter().any(|secret| standard_webhooks::key(secret).is_none()) {
-        return Err("standard_webhooks_secret must be base64 of at least 24 bytes, after whsec_ or not".to_owned());
+        return Err(
+            "standard_webhooks_secret must be base64 of at least 24 bytes, after whsec_ or not"
+                .to_owned(),
+        );
     }
     if settings.paypal_credentials.iter().any(|one| !one.contains(':')) {
         return Err("paypal_credentials must read CLIENT_ID:SECRET".to_owned());

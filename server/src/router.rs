@@ -59,6 +59,10 @@ pub enum Endpoint {
     Ready,
     Metrics,
     Document,
+    /// The control room's page and its files, which have no data of the shop.
+    ControlRoomFile,
+    /// What the control room shows, as server-sent events.
+    ControlRoomStream,
     Engine,
     /// What a web page of another origin may send to any path; no path lists it.
     Preflight,
@@ -71,6 +75,7 @@ impl Endpoint {
         match self {
             // Webhooks are signed.
             Self::Webhook | Self::ProviderWebhook | Self::Document | Self::Preflight => None,
+            Self::ControlRoomFile => None,
             Self::Health | Self::Ready | Self::Metrics => None,
             Self::Product | Self::Products | Self::Hold | Self::Cart | Self::Order => {
                 Buyer(Scope::Read)
@@ -86,6 +91,7 @@ impl Endpoint {
             Self::CreateProduct | Self::PutProduct | Self::ChangeProduct => Key(Scope::Operate),
             Self::ArchiveProduct | Self::AdjustStock | Self::Sweep => Key(Scope::Operate),
             Self::RemoveWaitingPayment | Self::EraseCustomer => Key(Scope::Operate),
+            Self::ControlRoomStream => Key(Scope::Operate),
             // An engine does everything; the engines' socket needs no key.
             Self::Engine => Key(Scope::Operate),
         }
@@ -170,6 +176,14 @@ static PATHS: &[Path] = &[
     path("/engine/v1", "POST", &[(Method::POST, Endpoint::Engine)]),
 ];
 
+/// The paths of the control room: for people, and no part of the documented interface.
+static PAGES: &[Path] = &[
+    path("/admin", "GET, HEAD", &[(Method::GET, Endpoint::ControlRoomFile)]),
+    path("/admin/", "GET, HEAD", &[(Method::GET, Endpoint::ControlRoomFile)]),
+    path("/admin/{file}", "GET, HEAD", &[(Method::GET, Endpoint::ControlRoomFile)]),
+    path("/admin/stream", "GET, HEAD", &[(Method::GET, Endpoint::ControlRoomStream)]),
+];
+
 const fn path(
     pattern: &'static str,
     allow: &'static str,
@@ -208,7 +222,7 @@ impl Router {
     /// Creates the router with all paths.
     pub fn new() -> Result<Self, matchit::InsertError> {
         let mut router = matchit::Router::new();
-        for path in PATHS {
+        for path in PATHS.iter().chain(PAGES) {
             router.insert(path.pattern, path)?;
         }
         Ok(Self(router))

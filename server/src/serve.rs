@@ -20,6 +20,7 @@ use crate::connection::{self, ConnectionServer};
 use crate::demo;
 use crate::limits::Limit;
 use crate::listeners::{Listeners, Peer};
+use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::stream::Stream;
@@ -58,13 +59,21 @@ pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, Command
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let relay = Relay::of_settings(&settings, &app.state.engine, app.state.metrics.relay.clone());
+    let relay = match relay.await {
+        Ok(relay) => relay,
+        Err(error) => {
+            app.state.engine.close().await;
+            return Err(error);
+        }
+    };
     announce(&urls);
     if opened.is_empty && io::stdout().is_terminal() {
         greet(&store, opened.demo_products, urls.first().map(String::as_str));
     }
     let stop = CancellationToken::new();
     let clean = tokio::select! {
-        clean = serve_app(&app, listeners, &settings, stop.cancelled()) => clean,
+        clean = serve_app(&app, listeners, &settings, relay, stop.cancelled()) => clean,
         never = handle_signals(&mut signals, &app, settings.drain_delay, &stop) => match never {},
     };
     if clean {
@@ -85,13 +94,16 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<bool, CommandError> {
     let app = Arc::new(App::new(engine, settings, ApiKeys::load(settings)?)?);
-    Ok(serve_app(&app, listeners, settings, stop).await)
+    let relay = Relay::of_settings(settings, &app.state.engine, app.state.metrics.relay.clone());
+    let relay = relay.await?;
+    Ok(serve_app(&app, listeners, settings, relay, stop).await)
 }
 
 async fn serve_app(
     app: &Arc<App>,
     listeners: Listeners,
     settings: &Settings,
+    relay: Option<Relay>,
     stop: impl Future<Output = ()>,
 ) -> bool {
     let connections = Limit::new(settings.client_connections_max);
@@ -101,6 +113,9 @@ async fn serve_app(
         () = stop => app.state.drain(),
     }
     drop(listeners);
+    if let Some(relay) = relay {
+        relay.stop(settings.drain_timeout).await;
+    }
     drain(app, graceful, &connections, settings.drain_timeout).await
 }
 
@@ -155,7 +170,8 @@ fn greet(store: &str, demo_products: usize, url: Option<&str>) {
         false => format!("stockade load --url {url}"),
     };
     let text = format!(
-        "{did}\ntry:  {next}\nthen: {sale} plays a flash sale, and checks the stock afterwards"
+        "{did}\ntry:  {next}\nthen: {sale} plays a flash sale, and checks the stock afterwards\n\
+         see:  {url}/admin shows both live, in a browser"
     );
     // A closed stdout is not an error.
     let _ = writeln!(io::stdout(), "{text}");

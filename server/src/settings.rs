@@ -276,6 +276,8 @@ settings! {
     rate_limit_address: Rate = "", "The most requests from one address, as N/s or N/m, with a burst of N; empty or 0 for no limit";
     trusted_proxies: TrustedProxies = "", "The addresses of proxies whose X-Forwarded-For names the client, as IPs and CIDRs separated by commas; unix for the proxy of unix_http";
     cors_origins: Origins = "", "The origins whose web pages may call the HTTP API, separated by commas, each as SCHEME://HOST or SCHEME://HOST:PORT; or * for all";
+    relay: String = "", "A TOML file of webhook endpoints and Redis streams to which events are delivered; empty for none";
+    event_rows: bool = "false", "Write each event as a row of the table stockade_event_rows, for change data capture such as Debezium's";
     demo: bool = "false", "Add demo products to an empty store; without it only the default store, sqlite:shop.db, gets them";
     no_seed: bool = "false", "Do not add demo products to the default store either";
     body_max: usize = "65536", "The largest request body, in bytes; beyond it requests are rejected with 413";

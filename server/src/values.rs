@@ -244,7 +244,7 @@ fn apply(
 }
 
 /// Reads a mounted secret: the file's content without the final line end.
-fn read_value(path: &Path) -> Result<String, String> {
+pub fn read_value(path: &Path) -> Result<String, String> {
     let text = read_bounded(File::open(path).map_err(|error| error.to_string())?)?;
     let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     Ok(line.unwrap_or(&text).to_owned())

@@ -282,7 +282,8 @@ impl FromStr for Outcome {
         let listed = PROVIDERS_WORDS.iter().find(|(_, words)| is_one_of(words));
         listed.map(|(outcome, _)| *outcome).ok_or_else(|| {
             let word: String = word.chars().take(40).collect();
-            let known: Vec<_> = PROVIDERS_WORDS.iter().flat_map(|(_, words)| *words).copied().collect();
+            let known: Vec<_> =
+                PROVIDERS_WORDS.iter().flat_map(|(_, words)| *words).copied().collect();
             let known = known.join(", ");
             InvalidArgument::new(format!("unknown payment status `{word}`; known are {known}"))
         })

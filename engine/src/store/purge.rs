@@ -82,6 +82,12 @@ impl<D: Database> SqlStore<D> {
                 let next = next.map(|from| Purge::Events { older_than, from });
                 Ok(PurgeStep { rows, next })
             }
+            Purge::EventRows { older_than } => {
+                self.purge_event_rows(purge, before(older_than)).await
+            }
+            Purge::DeadLetters { older_than } => {
+                self.purge_dead_letters(purge, before(older_than)).await
+            }
             Purge::Holds { older_than, orders_older_than } => {
                 let orders = orders_older_than.map(before);
                 let cutoffs = Cutoffs { holds: before(older_than), orders };

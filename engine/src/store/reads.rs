@@ -16,8 +16,8 @@ use super::statement::{
 use super::statements::{hex, set_sequence};
 use super::time::Timekeeper;
 use super::{
-    DueProducts, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store, StoreOptions,
-    order_rows, schema,
+    ConsumerStore, DueProducts, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store,
+    StoreOptions, order_rows, schema,
 };
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
@@ -43,7 +43,7 @@ const FREE_ID_PROBES: u32 = 64;
 pub(crate) struct SqlStore<D> {
     database: D,
     time: Arc<Timekeeper>,
-    retries: u32,
+    pub(super) retries: u32,
     /// Held by the running audit. An async mutex: it is held across its reads.
     auditing: tokio::sync::Mutex<()>,
 }
@@ -402,6 +402,10 @@ impl<D: Database> Store for SqlStore<D> {
             self.name_events(&mut events).await?;
             Ok(events)
         })
+    }
+
+    fn consumers(&self) -> Option<&dyn ConsumerStore> {
+        Some(self)
     }
 
     fn purge(&self, purge: Purge) -> BoxFuture<'_, StoreResult<PurgeStep>> {

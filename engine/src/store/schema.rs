@@ -7,7 +7,7 @@
 use sqlx::migrate::Migrator;
 
 use super::error::{Fault, StoreError, StoreResult};
-use super::{hold_writes, order_rows, rows};
+use super::{consumers, hold_writes, order_rows, rows};
 use crate::config::Migrate;
 
 /// Every table with the columns that this version reads or writes.
@@ -35,6 +35,9 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     ("stockade_customer_orders", "order_id, product_id, customer, counted"),
     ("stockade_order_dispositions", "order_id, disposition"),
     ("stockade_hold_metadata", "hold_id, metadata"),
+    ("stockade_consumers", "name, position, fence, revision, leased_until, updated_at"),
+    ("stockade_undelivered", consumers::UNDELIVERED),
+    ("stockade_event_rows", consumers::EVENT_ROW),
 ];
 
 /// A statement that fails unless the table has the columns, and reads no row.

@@ -6,6 +6,7 @@ namespace Stockade\Tests;
 
 use PHPUnit\Framework\TestCase;
 use Stockade\Engine;
+use Stockade\EventCursor;
 use Stockade\EventKind;
 use Stockade\Exception\InsufficientStock;
 use Stockade\Exception\InvalidArgument;
@@ -250,6 +251,10 @@ final class EngineTest extends TestCase
             $report->held, $report->findings,
         ]);
         $events = $engine->eventsAfter();
+        $stream = new EventCursor($engine, page: 2);
+        self::assertEquals($events, iterator_to_array($stream, false));
+        self::assertSame(end($events)->cursor, $stream->position());
+        self::assertSame([], iterator_to_array($stream, false));
         self::assertSame(
             [EventKind::ProductCreated, EventKind::StockAdjusted, EventKind::HoldCreated],
             array_column($events, 'kind')

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from stockade import _native
@@ -83,11 +85,22 @@ class Engine(_native.Engine):
                 return
             query["after"] = found.next
 
-    def iter_events(self, cursor: int = 0, *, page: int = 1000) -> Iterator[Event]:
-        """Yield all existing events after `cursor`, read page by page."""
-        while events := self.events_after(cursor, page):
-            yield from events
-            cursor = events[-1].cursor
+    def events(
+        self, cursor: int = 0, *, follow: bool = False, every: float = 0.2, page: int = 1000
+    ) -> Iterator[Event]:
+        """Yield all events after `cursor`, read page by page.
+
+        With `follow` it goes on at the end, and looks for further events `every` so many
+        seconds. To resume later, keep the cursor of the last event that was dealt with.
+        """
+        while True:
+            if events := self.events_after(cursor, page):
+                yield from events
+                cursor = events[-1].cursor
+            elif follow:
+                time.sleep(every)
+            else:
+                return
 
 
 class AsyncEngine(_native.AsyncEngine):
@@ -170,9 +183,16 @@ class AsyncEngine(_native.AsyncEngine):
                 return
             query["after"] = found.next
 
-    async def iter_events(self, cursor: int = 0, *, page: int = 1000) -> AsyncIterator[Event]:
-        """Yield all existing events after `cursor`, read page by page."""
-        while events := await self.events_after(cursor, page):
-            for event in events:
-                yield event
-            cursor = events[-1].cursor
+    async def events(
+        self, cursor: int = 0, *, follow: bool = False, every: float = 0.2, page: int = 1000
+    ) -> AsyncIterator[Event]:
+        """Yield all events after `cursor`, as `Engine.events` does."""
+        while True:
+            if events := await self.events_after(cursor, page):
+                for event in events:
+                    yield event
+                cursor = events[-1].cursor
+            elif follow:
+                await asyncio.sleep(every)
+            else:
+                return

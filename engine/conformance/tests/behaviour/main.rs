@@ -33,6 +33,7 @@ mod catalogue;
 mod changing;
 mod clock;
 mod connection;
+mod consumers;
 mod crowding;
 mod customers;
 mod dropped;
@@ -99,6 +100,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     sales::SCENARIOS,
     changing::SCENARIOS,
     clock::SCENARIOS,
+    consumers::SCENARIOS,
     crowding::SCENARIOS,
     customers::SCENARIOS,
     dropped::SCENARIOS,

@@ -62,7 +62,12 @@ fn standard_signature_is_that_of_the_library() {
     };
     assert!(passes(sent, secret, NOW, "webhook"));
     assert!(passes(sent, secret, NOW, "svix"));
-    assert!(passes(sent, &format!("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,{secret}"), NOW, "webhook"));
+    assert!(passes(
+        sent,
+        &format!("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,{secret}"),
+        NOW,
+        "webhook"
+    ));
     assert!(passes(&format!("v1a,x v1,AAAA {sent}"), secret, NOW + 300, "webhook"));
     assert!(passes(sent.trim_end_matches('='), &secret[6..], NOW, "webhook"));
     assert!(!passes(sent, secret, NOW + 301, "webhook"));
