@@ -29,7 +29,7 @@ export class Server {
             ([name, value]) =>
                 `--${name.replaceAll("_", "-")}=${value.replaceAll("FOLDER", folder)}`,
         );
-        const child = spawn(program, ["serve", ...(demo ? [] : ["--no-seed"]), ...flags], {
+        const child = spawn(program, ["serve", ...(demo ? ["--demo"] : []), ...flags], {
             cwd: folder,
             stdio: ["ignore", "pipe", "inherit"],
         });
