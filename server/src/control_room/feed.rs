@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use stockade::Config;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use super::frame::{Frame, Hello, Sample, event};
@@ -117,10 +116,8 @@ impl Viewer {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        match self.frames.recv().await {
-            Ok(frame) => Some(frame),
-            Err(RecvError::Closed | RecvError::Lagged(_)) => None,
-        }
+        // An error says that the server closed the channel, or that this viewer lagged.
+        self.frames.recv().await.ok()
     }
 }
 
