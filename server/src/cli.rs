@@ -42,7 +42,7 @@ Exit codes: 0 done; 2 wrong arguments or settings; 3 the store or the operating 
 failed.";
 
 fn command() -> Command {
-    let engine = |command| with_settings(command, Uses::Engine);
+    let engine = |command| with_settings(command, Uses::Engine(&[]));
     let few = |command, names| with_settings(command, Uses::Only(names));
     Command::new("stockade")
         .version(env!("CARGO_PKG_VERSION"))
@@ -61,7 +61,7 @@ fn command() -> Command {
             engine(lists::order_command()),
             engine(lists::payment_command()),
             engine(events::command()),
-            with_settings(relay::command(), Uses::All),
+            with_settings(relay::command(), Uses::Engine(relay::SETTINGS)),
             engine(maintenance::customer_command()),
             engine(maintenance::audit_command()),
             engine(maintenance::sweep_command()),
@@ -213,7 +213,9 @@ mod tests {
             let uses_store = !matches!(name.as_str(), "load" | "completions" | "man");
             assert_eq!(help.contains("--store <"), uses_store, "{name}");
             let serves = matches!(name.as_str(), "serve" | "doctor");
-            assert_eq!(help.contains("--drain-timeout <"), serves, "{name}");
+            assert_eq!(help.contains("--request-timeout <"), serves, "{name}");
+            let delivers = serves || name.starts_with("relay");
+            assert_eq!(help.contains("--drain-timeout <"), delivers, "{name}");
         }
     }
 }

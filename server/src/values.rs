@@ -84,8 +84,8 @@ pub fn flags() -> impl Iterator<Item = Arg> {
 pub enum Uses {
     /// Those of the server and the engine.
     All,
-    /// Those of the engine, and of the log.
-    Engine,
+    /// Those of the engine and of the log, and these of the server.
+    Engine(&'static [&'static str]),
     /// These alone.
     Only(&'static [&'static str]),
 }
@@ -95,8 +95,9 @@ impl Uses {
         let name = flag.get_id().as_str();
         match self {
             Self::All => true,
-            Self::Engine => {
+            Self::Engine(names) => {
                 name == "config"
+                    || names.contains(&name)
                     || name.starts_with("log_")
                     || Config::SETTINGS.iter().any(|setting| setting.name == name)
             }

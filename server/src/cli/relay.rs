@@ -49,6 +49,9 @@ pub(super) fn command() -> Command {
         ])
 }
 
+/// The settings of the server that `relay` uses.
+pub(super) const SETTINGS: &[&str] = &["relay", "event_rows", "drain_timeout"];
+
 /// `relay`: delivers until a signal.
 pub(super) async fn deliver(engine: &AsyncEngine, settings: &Settings) -> Result<(), CommandError> {
     let mut signals = Signals::new()
