@@ -59,7 +59,8 @@ enum Outcome: string
     {
         preg_match('/^.{0,40}/su', $status, $start);
         $shown = addcslashes($start[0] ?? '', "\0..\37\177");
+        $known = implode(', ', array_keys(self::WORDS));
         return self::WORDS[strtolower($status)]
-            ?? throw InvalidArgument::because("unknown payment status `{$shown}`; known are " . implode(', ', array_keys(self::WORDS)));
+            ?? throw InvalidArgument::because("unknown payment status `{$shown}`; known are {$known}");
     }
 }
