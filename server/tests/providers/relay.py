@@ -62,7 +62,7 @@ def main() -> None:
                 headers, body = received.get(timeout=SOON)
                 for secret in SECRETS:
                     told = standardwebhooks.Webhook(secret).verify(body, headers)
-                    assert told == svix.webhooks.Webhook(secret).verify(body, headers)
+                    svix.webhooks.Webhook(secret).verify(body, headers)
                     try:
                         standardwebhooks.Webhook(secret).verify(body + b" ", headers)
                     except standardwebhooks.WebhookVerificationError:
