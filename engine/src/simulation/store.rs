@@ -30,8 +30,8 @@ use crate::model::{
 use crate::product_index::Products;
 use crate::runtime;
 use crate::store::{
-    ConnectionUsage,     DueProducts, Fault, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store, StoreError,
-    StoreResult, with_retries,
+    ConnectionUsage, DueProducts, Fault, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store,
+    StoreError, StoreResult, with_retries,
 };
 
 /// A process's database client.

@@ -14,8 +14,8 @@ use deadpool::managed::{
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::connection::{Connection, OnRow};
 use super::ConnectionUsage;
+use super::connection::{Connection, OnRow};
 use super::error::{Fault, StoreError, StoreResult};
 
 /// NATs and proxies drop idle connections after some minutes, and servers close

@@ -16,9 +16,8 @@ use super::statement::{
 use super::statements::{hex, set_sequence};
 use super::time::Timekeeper;
 use super::{
-    ConnectionUsage,
-    ConsumerStore, DueProducts, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store,
-    StoreOptions, order_rows, schema,
+    ConnectionUsage, ConsumerStore, DueProducts, Listed, Owned, Purge, PurgeStep, Sequence,
+    Session, Store, StoreOptions, order_rows, schema,
 };
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
