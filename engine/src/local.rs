@@ -200,7 +200,13 @@ impl Backend for LocalBackend {
     }
 
     fn metrics_text(&self) -> String {
-        self.services.metrics.text()
+        let metrics = &self.services.metrics;
+        let usage = self.services.store.connection_usage();
+        let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.store_connections.set(number(usage.open));
+        metrics.store_connections_in_use.set(number(usage.in_use));
+        metrics.store_connections_waited_for.set(number(usage.waiting));
+        metrics.text()
     }
 
     fn advance_clock(&self, by: Duration) -> BoxFuture<'_, Result<Timestamp>> {

@@ -75,12 +75,20 @@ metrics! {
         cache_hits: Counter, "Product reads served by a cache";
         cache_misses: Counter, "Product reads that queried the store";
         payment_duplicates: Counter, "Payment events delivered again";
+        holds_created: Counter, "Holds made";
+        orders_created: Counter, "Orders made";
+        orders_paid: Counter, "Orders paid";
+        payments_needing_refund: Counter,
+            "Payments that an operator must refund, because their order was cancelled";
         holds_expired: Counter, "Holds expired";
         orders_cancelled: Counter,
             "Orders cancelled because they were unpaid or their payment failed";
         purged_rows: Family<Label, Counter>, "Rows of old history deleted, by table";
         degraded: Gauge, "1 while Redis is configured and unavailable";
         redis_reconnects: Counter, "Reconnections to Redis";
+        store_connections: Gauge, "Open connections to the store";
+        store_connections_in_use: Gauge, "Connections to the store that are in use";
+        store_connections_waited_for: Gauge, "Tasks that wait for a connection to the store";
         clock_steps: Counter, "Steps of the host's clock, and suspensions of the host";
     }
 }

@@ -338,9 +338,21 @@ pub(crate) trait Session: Send {
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>>;
 }
 
+/// How a store's connections are used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ConnectionUsage {
+    pub open: usize,
+    pub in_use: usize,
+    /// Tasks that wait for one.
+    pub waiting: usize,
+}
+
 pub(crate) trait Store: Send + Sync {
     /// Whether the store has one writer, so that all requests share batches.
     fn single_writer(&self) -> bool;
+
+    /// Returns how its connections are used now.
+    fn connection_usage(&self) -> ConnectionUsage;
 
     fn session(&self) -> BoxFuture<'_, StoreResult<Box<dyn Session>>>;
 

@@ -45,6 +45,7 @@ pub mod events;
 pub mod hold_batch;
 pub mod holds;
 pub mod lists;
+pub mod log;
 pub mod numbers;
 pub mod options;
 pub mod order_requests;

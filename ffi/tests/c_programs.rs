@@ -138,6 +138,15 @@ fn what_a_program_gets_wrong_is_refused() {
 }
 
 #[test]
+fn a_program_takes_the_log() {
+    let printed = printed("tests/c/log.c");
+    let lines: Vec<_> = printed.lines().collect();
+    let [adjusted, "ok"] = lines[..] else { panic!("{printed}") };
+    assert!(adjusted.starts_with("INFO stockade::local::products adjusted stock "), "{printed}");
+    assert!(adjusted.contains("delta=3"), "{printed}");
+}
+
+#[test]
 fn a_fork_before_opening_works_and_one_after_is_refused() {
     assert_eq!(printed_forking("tests/c/fork.c", &[]), "ok\n");
 }

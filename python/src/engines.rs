@@ -34,7 +34,7 @@ use crate::product_arguments::{
 };
 use crate::product_calls::with_product_calls;
 use crate::responses::{Response, Results};
-use crate::{runtime, settings};
+use crate::{log, runtime, settings};
 
 /// The default page size.
 const PAGE: u32 = 100;
@@ -380,6 +380,7 @@ with_list_calls!(Engine {
             }
         };
         let config = settings::config(store, settings)?;
+        log::start(py)?;
         let handle = runtime::handle()?;
         let open = wait(py, &handle, on_runtime(&handle, OpenEngine::new(config.clone())))?;
         Ok(Self { open, config, closed: Arc::default(), is_opener: true })
@@ -421,7 +422,8 @@ with_list_calls!(AsyncEngine {
 
     /// Opens the engine; does nothing if it is open.
     #[pyo3(name = "_open")]
-    fn open(&self) -> PyResult<Call> {
+    fn open(&self, py: Python<'_>) -> PyResult<Call> {
+        log::start(py)?;
         let handle = runtime::handle()?;
         let (open, config) = (Arc::clone(&self.open), self.config.clone());
         let opening = on_runtime(&handle, async move {

@@ -7,8 +7,9 @@
 //! them; `responses` and `call_error` convert results to the dataclasses of
 //! `stockade._model` and to exceptions. A blocking call waits with the GIL released
 //! (`blocking`). An awaited call is a coroutine (`call`) whose result arrives through
-//! the completion queue of its event loop (`mailbox`). No engine thread ever takes the GIL, so a busy or exiting interpreter never
-//! delays a transaction.
+//! the completion queue of its event loop (`mailbox`). The engine's log goes to
+//! `logging` (`log`). No engine thread ever takes the GIL, so a busy or exiting
+//! interpreter never delays a transaction.
 
 mod acting;
 mod arguments;
@@ -19,6 +20,7 @@ mod engines;
 mod hold_arguments;
 mod imports;
 mod list_calls;
+mod log;
 mod mailbox;
 mod open;
 mod order_arguments;
@@ -58,6 +60,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         .map(|setting| (setting.name, setting.default, setting.help))
         .collect();
     module.add("SETTINGS", settings)?;
+    module.add_function(wrap_pyfunction!(log::take_log, module)?)?;
+    module.add_function(wrap_pyfunction!(log::stop_log, module)?)?;
     module.add_class::<engines::Engine>()?;
     module.add_class::<engines::AsyncEngine>()?;
     module.add_class::<call::Call>()?;

@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::problem::Code;
@@ -80,6 +81,8 @@ impl Metrics {
             provider_events: Family::default(),
             relay: RelayMetrics::default(),
         };
+        let version = ("version", env!("CARGO_PKG_VERSION"));
+        metrics.registry.register("build", "The version that runs", Info::new([version]));
         metrics.registry.register(
             "provider_events",
             "Verified events of payment providers, by what they mean",

@@ -81,9 +81,16 @@ fn publish(services: &Services, changes: &Changes) {
         match event.kind {
             EventKind::HoldExpired => drop(services.metrics.holds_expired.inc()),
             EventKind::OrderCancelled => drop(services.metrics.orders_cancelled.inc()),
+            EventKind::OrderPaid => drop(services.metrics.orders_paid.inc()),
+            EventKind::PaymentNeedsRefund => {
+                services.metrics.payments_needing_refund.inc();
+            }
             _ => {}
         }
     }
+    let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
+    services.metrics.holds_created.inc_by(number(changes.new_holds.len()));
+    services.metrics.orders_created.inc_by(number(changes.new_orders.len()));
     let written = changes.products.iter().map(|change| &change.after).chain(&changes.new_products);
     services.sku_index.record(changes);
     let soonest = written.filter_map(|row| row.next_due).min();

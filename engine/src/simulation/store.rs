@@ -30,8 +30,8 @@ use crate::model::{
 use crate::product_index::Products;
 use crate::runtime;
 use crate::store::{
-    DueProducts, Fault, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store, StoreError,
-    StoreResult, with_retries,
+    ConnectionUsage, DueProducts, Fault, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store,
+    StoreError, StoreResult, with_retries,
 };
 
 /// A process's database client.
@@ -243,6 +243,10 @@ fn due_of(
 }
 
 impl Store for SimulatedStore {
+    fn connection_usage(&self) -> ConnectionUsage {
+        ConnectionUsage::default()
+    }
+
     fn single_writer(&self) -> bool {
         false
     }

@@ -14,6 +14,7 @@ use deadpool::managed::{
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
+use super::ConnectionUsage;
 use super::connection::{Connection, OnRow};
 use super::error::{Fault, StoreError, StoreResult};
 
@@ -68,6 +69,8 @@ pub(super) trait Driver: Manager<Error = StoreError> + Clone + 'static {
 pub(super) struct Pools<D: Driver> {
     pub writers: Pool<D>,
     readers: Pool<D>,
+    /// Whether `readers` is another pool than `writers`.
+    has_readers: bool,
     timeout: Duration,
     /// When a commit last succeeded. A plain mutex: each critical section copies
     /// the instant.
@@ -94,9 +97,9 @@ impl<D: Driver> Pools<D> {
                 .build()
                 .map_err(|error| StoreError::new(Fault::Fatal, error))
         };
-        let writers = pool(writers)?;
+        let (writers, has_readers) = (pool(writers)?, readers.is_some());
         let readers = readers.map_or_else(|| Ok(writers.clone()), pool)?;
-        Ok(Self { writers, readers, timeout, committed_at: Arc::default() })
+        Ok(Self { writers, readers, has_readers, timeout, committed_at: Arc::default() })
     }
 
     pub async fn writer(&self) -> StoreResult<Box<dyn Connection>> {
@@ -128,6 +131,18 @@ impl<D: Driver> Pools<D> {
             }
         }
         Err(StoreError::new(Fault::Lost, "all connections are in use and none commits"))
+    }
+
+    /// Returns how the connections are used now.
+    pub fn usage(&self) -> ConnectionUsage {
+        let mut usage = ConnectionUsage::default();
+        for pool in [Some(&self.writers), self.has_readers.then_some(&self.readers)] {
+            let Some(status) = pool.map(Pool::status) else { continue };
+            usage.open += status.size;
+            usage.in_use += status.size.saturating_sub(status.available);
+            usage.waiting += status.waiting;
+        }
+        usage
     }
 
     /// Closes the idle connections; the others close when they are returned.

@@ -16,8 +16,8 @@ use super::statement::{
 use super::statements::{hex, set_sequence};
 use super::time::Timekeeper;
 use super::{
-    ConsumerStore, DueProducts, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store,
-    StoreOptions, order_rows, schema,
+    ConnectionUsage, ConsumerStore, DueProducts, Listed, Owned, Purge, PurgeStep, Sequence,
+    Session, Store, StoreOptions, order_rows, schema,
 };
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
@@ -184,6 +184,10 @@ impl<D: Database> SqlStore<D> {
 }
 
 impl<D: Database> Store for SqlStore<D> {
+    fn connection_usage(&self) -> ConnectionUsage {
+        self.database.pools().usage()
+    }
+
     fn single_writer(&self) -> bool {
         D::SINGLE_WRITER
     }

@@ -39,6 +39,8 @@ __all__ = [
     "Engine",
     "HoldCall",
     "__version__",
+    "stop_log",
+    "take_log",
 ]
 
 _T = TypeVar("_T")
@@ -58,6 +60,12 @@ ENUMS: Final[list[tuple[str, list[str]]]]
 """Name and words of each of the engine's enums."""
 SETTINGS: Final[list[tuple[str, str, str]]]
 """Name, default and meaning of each of the engine's settings."""
+
+def take_log() -> list[tuple[int, str, str]] | None:
+    """Wait for lines of the engine's log; `None` once it was stopped."""
+
+def stop_log() -> None:
+    """End the log once the lines that were written are taken."""
 
 @disjoint_base
 class Call(Coroutine[Any, Any, _T], Generic[_T]):
