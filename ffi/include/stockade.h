@@ -296,6 +296,29 @@ typedef uint32_t stockade_payment_disposition;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// The levels of the log.
+enum stockade_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // A bug, or a store that does not do what it must.
+    STOCKADE_LOG_LEVEL_ERROR = 1,
+    // Something failed that is tried again, or needs an operator.
+    STOCKADE_LOG_LEVEL_WARN = 2,
+    // What an operator did, and what changed in the engine's state.
+    STOCKADE_LOG_LEVEL_INFO = 3,
+    // What only a maintainer of Stockade looks for.
+    STOCKADE_LOG_LEVEL_DEBUG = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum stockade_log_level stockade_log_level;
+#else
+typedef uint32_t stockade_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // How a payment event was processed.
 enum stockade_payment_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -835,6 +858,15 @@ typedef struct {
     // key, NUL-terminated; "" for nobody that is named.
     char created_by[256];
 } stockade_order;
+
+// Takes one line of the log: its level, the part of the program that wrote it, such as
+// "stockade::sweeper", and the message with its fields. The texts end with the call.
+// Any thread of the library calls it, several at once, also in the middle of a
+// transaction: it must be quick and must not call the library.
+typedef void (*stockade_log_function)(stockade_log_level level,
+                                      const char *target,
+                                      const char *message,
+                                      void *context);
 
 // A hold that is to become a line of an order. Its layout is fixed: orders of
 // several holds have arrays of it.
@@ -1692,6 +1724,17 @@ uint64_t stockade_order_page_next(const stockade_order_page *page);
 
 // Frees a page. NULL is allowed.
 void stockade_order_page_free(stockade_order_page *page);
+
+// Hands the log of all engines of this process, from this level up, to a function, with
+// the context that is given here. Without it the library logs nothing. It can be set
+// once in a process, before or after engines are opened, and stays; the child of a fork
+// has it, too. function and context must be usable until the process ends.
+//
+// Errors: invalid_argument for another level, misuse if it is set.
+stockade_code stockade_set_log(stockade_log_function function,
+                               uint32_t level,
+                               void *context,
+                               stockade_error **error);
 
 // Parses the id of a product, hold or order: ASCII digits. An id that exceeds
 // 64 bits becomes UINT64_MAX, which no object has.

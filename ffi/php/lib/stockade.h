@@ -88,6 +88,14 @@ enum stockade_payment_disposition
     STOCKADE_PAYMENT_DISPOSITION_REFUNDED = 5,
 };
 typedef uint32_t stockade_payment_disposition;
+enum stockade_log_level
+ {
+    STOCKADE_LOG_LEVEL_ERROR = 1,
+    STOCKADE_LOG_LEVEL_WARN = 2,
+    STOCKADE_LOG_LEVEL_INFO = 3,
+    STOCKADE_LOG_LEVEL_DEBUG = 4,
+};
+typedef uint32_t stockade_log_level;
 enum stockade_payment_status
  {
     STOCKADE_PAYMENT_STATUS_UNKNOWN = 0,
@@ -317,6 +325,10 @@ typedef struct {
     char metadata[4104];
     char created_by[256];
 } stockade_order;
+typedef void (*stockade_log_function)(stockade_log_level level,
+                                      const char *target,
+                                      const char *message,
+                                      void *context);
 typedef struct {
     uint64_t hold_id;
     uint64_t product_id;
@@ -652,6 +664,10 @@ stockade_code stockade_order_page_get(const stockade_order_page *page,
                                       stockade_error **error);
 uint64_t stockade_order_page_next(const stockade_order_page *page);
 void stockade_order_page_free(stockade_order_page *page);
+stockade_code stockade_set_log(stockade_log_function function,
+                               uint32_t level,
+                               void *context,
+                               stockade_error **error);
 stockade_code stockade_id_from_text(const char *text, uint64_t *id, stockade_error **error);
 stockade_code stockade_quantity_from_text(const char *text,
                                           uint32_t *quantity,
