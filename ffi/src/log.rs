@@ -105,9 +105,7 @@ fn filter(level: u32) -> Result<LevelFilter, FfiError> {
 fn set(receiver: Receiver, level: LevelFilter) -> Result<(), FfiError> {
     let is_set = || FfiError::misuse("the log is set already");
     RECEIVER.set(receiver).map_err(|_| is_set())?;
-    // Of the libraries below only what is wrong.
-    let below = level.min(LevelFilter::WARN);
-    let levels = Targets::new().with_target("stockade", level).with_default(below);
+    let levels = Targets::new().with_target("stockade", level);
     let lines = fmt::layer()
         .with_writer(Lines)
         .without_time()

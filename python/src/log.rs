@@ -112,10 +112,7 @@ pub fn start(py: Python<'_>) -> PyResult<()> {
     if queue.has_reader.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
-    let levels = Targets::new()
-        .with_target("stockade", LevelFilter::DEBUG)
-        // Of the libraries below only what is wrong.
-        .with_default(LevelFilter::WARN);
+    let levels = Targets::new().with_target("stockade", LevelFilter::DEBUG);
     let lines = fmt::layer()
         .with_writer(Lines)
         .without_time()
