@@ -17,24 +17,30 @@ pub type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 /// Creates a client; `None` if TLS cannot be set up, which ring's default versions rule
 /// out.
 pub fn https_client() -> Option<HttpsClient> {
+    let connector = over_tls(HttpConnector::new()).ok()?;
+    Some(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector))
+}
+
+/// Wraps a connector, whatever resolves its names, so that it speaks TLS where the URL is
+/// `https`.
+///
+/// # Errors
+/// What of TLS cannot be set up, which ring's default versions rule out.
+pub fn over_tls<R>(
+    mut connector: HttpConnector<R>,
+) -> Result<HttpsConnector<HttpConnector<R>>, rustls::Error> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()?
+        .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
     // Requests are small: none waits for the acknowledgement of the one before.
-    let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(config)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector);
-    Some(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector))
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+    Ok(builder.enable_http1().wrap_connector(connector))
 }
 
 /// Joins an error with its causes, which hyper's text leaves out.

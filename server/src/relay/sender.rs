@@ -8,11 +8,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook,
@@ -21,10 +20,10 @@ use stockade::{Event, EventKind, Timestamp};
 use tokio::time::timeout;
 
 use super::address::CheckedResolver;
-use super::lanes::Now;
 use super::plan::WebhookPlan;
 use crate::event_view::EventView;
-use crate::https_client::causes;
+use crate::https_client::{causes, over_tls};
+use crate::signature::unix_seconds;
 
 /// The pauses between attempts grow from the first to the second.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -76,14 +75,12 @@ impl Sender {
         };
         let signers: Result<Vec<_>, _> = plan.secrets.iter().map(signer).collect();
         let mut http = HttpConnector::new_with_resolver(CheckedResolver::new(plan.policy.clone()));
-        http.enforce_http(false);
-        http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT_MAX.min(plan.timeout)));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls()?).https_or_http();
+        let connector = over_tls(http).map_err(|error| format!("TLS cannot be set up: {error}"))?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)
-            .build(connector.enable_http1().wrap_connector(http));
+            .build(connector);
         Ok(Self {
             client,
             url: plan.url.clone(),
@@ -110,7 +107,7 @@ impl Sender {
             Message { r#type: event.kind, timestamp: event.at, data: EventView::of(event) };
         let body = serde_json::to_vec(&message).map_err(|error| error.to_string())?;
         let id = format!("evt_{}_{}", self.store, event.cursor);
-        let at = Now::read().at.micros() / 1_000_000;
+        let at = unix_seconds();
         let sign = |signer: &Webhook| signer.sign(&id, at, &body).map_err(|why| why.to_string());
         let signatures: Result<Vec<String>, String> = self.signers.iter().map(sign).collect();
         Request::post(self.url.clone())
@@ -144,16 +141,6 @@ impl Sender {
         };
         Attempt::Failed(why, asked)
     }
-}
-
-fn tls() -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The pause after so many failed attempts, with jitter; at least what the endpoint asked
